@@ -1,0 +1,121 @@
+//! Answers, the evidence they stand on, and what they cost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document::BBox;
+use crate::error::TaskError;
+
+/// A place in the document that a value was read from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Page number, from 1.
+    pub page: u32,
+    /// Where on the page, in points as displayed.
+    pub bbox: BBox,
+    /// The words that stand there.
+    pub quote: String,
+}
+
+/// What was found out for one prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The value in the prompt's type; null when the document does not say.
+    pub value: Value,
+    /// Where it stands; empty when the value is null or derived.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// How sure the reader is, 0 to 1; null where it cannot say.
+    #[serde(default)]
+    pub confidence: Option<f32>,
+    /// Who read it: `builtin` or the model's name.
+    pub reader: String,
+    /// Why the value is null, or what was repaired, one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What it cost.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub usage: Usage,
+}
+
+/// An answer, or why there is none. One failing prompt costs one answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptOutcome {
+    /// The prompt was answered, possibly with null.
+    Answered(Answer),
+    /// The prompt failed.
+    Failed(TaskError),
+}
+
+/// Consumption at providers, added up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Calls made.
+    pub calls: u64,
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Tokens embedded.
+    pub embedding_tokens: u64,
+    /// Pages extracted.
+    pub pages: u64,
+}
+
+impl Usage {
+    /// Whether nothing was consumed.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Usage {
+    fn add_assign(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.embedding_tokens += other.embedding_tokens;
+        self.pages += other.pages;
+    }
+}
+
+/// Scores and findings for one answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Whether the answer may be used as it stands.
+    pub status: EvaluationStatus,
+    /// By name (`type`, `evidence`, `arithmetic`, `faithfulness`, …).
+    pub checks: BTreeMap<String, Check>,
+}
+
+/// Verdict over all checks of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationStatus {
+    /// Every check that applied passed.
+    #[default]
+    Ok,
+    /// At least one check did not pass: a person should look.
+    Flagged,
+    /// There is nothing to check: the value is null or the prompt failed.
+    Empty,
+}
+
+/// One check of one answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// 0 to 1, higher is better; null when it could not be computed.
+    pub score: Option<f32>,
+    /// Whether the score suffices.
+    pub passed: bool,
+    /// `deterministic` or `judge`.
+    pub method: String,
+    /// Why, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,34 @@
+//! Stage 1: document → text with layout, page by page, every word with its box.
+
+use serde::{Deserialize, Serialize};
+
+use crate::payload::ArtifactRef;
+use crate::request::ExtractionRequest;
+use crate::task::Task;
+
+/// Contract of the stage.
+#[derive(Debug)]
+pub struct ExtractText;
+
+impl Task for ExtractText {
+    const NAME: &'static str = "extract-text";
+    type Input = ExtractionRequest;
+    type Output = ExtractedText;
+}
+
+/// What the stage leaves behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExtractedText {
+    /// A [`crate::document::Document`] as JSON.
+    pub document: ArtifactRef,
+    /// Name of the source file.
+    pub file_name: String,
+    /// SHA-256 of the source file, lower-case hex.
+    pub file_hash: String,
+    /// Number of pages.
+    pub pages: u32,
+    /// Number of words read.
+    pub words: u64,
+    /// What read it: `pdfium`, `plain-text`, `markdown`.
+    pub extractor: String,
+}

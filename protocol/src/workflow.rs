@@ -1,0 +1,426 @@
+//! A workflow is a named, versioned DAG of tasks, as data.
+
+use std::collections::{BTreeMap, HashSet};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+
+use crate::task::Task;
+use crate::time::{millis, optional_millis};
+
+/// Names of the queues that every fleet has.
+pub mod queues {
+    /// User tasks without a queue, generate-digraph, collate.
+    pub const DEFAULT: &str = "default";
+    /// Stages that read documents: extract-text, chunk-embed.
+    pub const FILE_PROCESSING: &str = "file_processing";
+    /// Stages that call providers: agentic-extract, evaluate.
+    pub const API_PROCESSING: &str = "api_processing";
+    /// Outcomes on their way to the ledger.
+    pub const CALLBACKS: &str = "callbacks";
+    /// Log lines, progress and lifecycle events.
+    pub const LOGGING: &str = "logging";
+    /// Messages that nobody can read or that exceeded the delivery limit.
+    pub const DEAD_LETTER: &str = "dead_letter";
+
+    /// The queues that carry jobs.
+    pub const WORK: [&str; 3] = [FILE_PROCESSING, API_PROCESSING, DEFAULT];
+}
+
+/// A DAG of tasks. Build it with [`Workflow::named`] and [`Workflow::task`], check it with
+/// [`Workflow::validate`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workflow {
+    /// Unique within a fleet.
+    pub name: String,
+    /// Raised whenever the tasks change; a run keeps the version it started with.
+    #[serde(default = "first_version")]
+    pub version: u32,
+    /// Whether a run prefers the worker that already holds its files.
+    #[serde(default)]
+    pub sticky: bool,
+    /// How long a run may take from submission to its end.
+    #[serde(default, rename = "timeout_ms", with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// The tasks in the order they are shown.
+    pub tasks: Vec<TaskSpec>,
+}
+
+/// One task of a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Unique within the workflow; names the handler.
+    pub name: String,
+    /// The queue that its jobs go to.
+    #[serde(default = "default_queue")]
+    pub queue: String,
+    /// Tasks that have to end before this one starts.
+    #[serde(default)]
+    pub parents: Vec<String>,
+    /// Run once per item of this parent's list output (`map`); descendants see the list of results (`chord`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_over: Option<String>,
+    /// What a final failure of this task means for the rest of the run.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// How often and when to try again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// Limits of one attempt.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// What a task's final failure means for the rest of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Descendants are skipped and the run ends as failed; unrelated branches still finish.
+    #[default]
+    FailRun,
+    /// Descendants run without this task's output and see its error.
+    Continue,
+}
+
+/// When a failed attempt is followed by another. The error's class picks the curve
+/// (DESIGN §5): `rate_limited` and `unavailable` wait 60 s·2ⁿ, `server` 30 s·(n+1), `transient` the
+/// policy's own `base·factorⁿ`, where n counts earlier failures from 0; `permanent` is final.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included; at least 1.
+    pub max_attempts: u32,
+    /// Delay after the first transient failure.
+    #[serde(rename = "base_ms", with = "millis")]
+    pub base: Duration,
+    /// What each further delay is multiplied by.
+    pub factor: f64,
+    /// No delay is longer than this.
+    #[serde(rename = "cap_ms", with = "millis")]
+    pub cap: Duration,
+    /// Share of the delay that is spread at random, 0 to 1, so that failures do not return together.
+    pub jitter: f64,
+}
+
+/// Limits of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// After this the handler is told to come to an end.
+    #[serde(rename = "soft_ms", with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub soft: Option<Duration>,
+    /// After this the attempt is aborted and its child processes are killed.
+    #[serde(rename = "hard_ms", with = "millis")]
+    pub hard: Duration,
+    /// A job that was not started for this long expires unstarted.
+    #[serde(rename = "queue_wait_ms", with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub queue_wait: Option<Duration>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base: Duration::from_secs(2),
+            factor: 2.0,
+            cap: Duration::from_secs(600),
+            jitter: 0.2,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { soft: None, hard: Duration::from_secs(600), queue_wait: None }
+    }
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+fn default_queue() -> String {
+    queues::DEFAULT.to_owned()
+}
+
+/// Why a workflow cannot be run. All problems are reported at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("workflow {workflow:?} is not usable: {}", problems.join("; "))]
+pub struct InvalidWorkflow {
+    /// Name of the workflow.
+    pub workflow: String,
+    /// One sentence per problem, naming the task and the fix.
+    pub problems: Vec<String>,
+}
+
+impl Workflow {
+    /// An empty workflow, version 1.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), version: 1, sticky: false, timeout: None, tasks: Vec::new() }
+    }
+
+    /// Prefers the worker that already holds the run's files.
+    #[must_use]
+    pub fn sticky(mut self) -> Self {
+        self.sticky = true;
+        self
+    }
+
+    /// Limits a run from submission to its end.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Adds the task with contract `T`; the builder goes on to describe it.
+    pub fn task<T: Task>(&mut self) -> TaskBuilder<'_, T> {
+        self.tasks.push(TaskSpec::named(T::NAME));
+        let at = self.tasks.len() - 1;
+        TaskBuilder { spec: &mut self.tasks[at], contract: PhantomData }
+    }
+
+    /// The task of that name.
+    #[must_use]
+    pub fn spec(&self, name: &str) -> Option<&TaskSpec> {
+        self.tasks.iter().find(|task| task.name == name)
+    }
+
+    /// Every task that has to end before `name` can start, directly or not.
+    #[must_use]
+    pub fn ancestors(&self, name: &str) -> Vec<&TaskSpec> {
+        let mut wanted: Vec<&str> = vec![name];
+        let mut seen: HashSet<&str> = HashSet::new();
+        while let Some(task) = wanted.pop().and_then(|name| self.spec(name)) {
+            for parent in &task.parents {
+                if seen.insert(parent) {
+                    wanted.push(parent);
+                }
+            }
+        }
+        self.tasks.iter().filter(|task| seen.contains(task.name.as_str())).collect()
+    }
+
+    /// Checks names, parents, policies and that the graph has no cycle.
+    ///
+    /// # Errors
+    /// [`InvalidWorkflow`] with every problem found; a cycle is named by its tasks.
+    pub fn validate(&self) -> Result<(), InvalidWorkflow> {
+        let mut problems = self.task_problems();
+        if problems.is_empty() {
+            problems.extend(self.cycle_problem());
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(InvalidWorkflow { workflow: self.name.clone(), problems })
+        }
+    }
+
+    fn task_problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.name.is_empty() {
+            problems.push("the workflow has no name".to_owned());
+        }
+        if self.tasks.is_empty() {
+            problems.push("it has no tasks".to_owned());
+        }
+        let mut names = HashSet::new();
+        for task in &self.tasks {
+            let name = &task.name;
+            if name.is_empty() {
+                problems.push("a task has no name".to_owned());
+            }
+            if !names.insert(name.as_str()) {
+                problems.push(format!("two tasks are called {name:?}; give one another name"));
+            }
+            for parent in &task.parents {
+                if self.spec(parent).is_none() {
+                    problems.push(format!("task {name:?} waits for {parent:?}, which does not exist"));
+                }
+            }
+            if let Some(source) = &task.map_over
+                && !task.parents.contains(source)
+            {
+                problems.push(format!("task {name:?} maps over {source:?}, which must also be its parent"));
+            }
+            if task.retry.max_attempts == 0 {
+                problems.push(format!("task {name:?} allows no attempt; set retry.max_attempts to 1 or more"));
+            }
+            if !(0.0..=1.0).contains(&task.retry.jitter) {
+                problems.push(format!("task {name:?}: retry.jitter must lie between 0 and 1"));
+            }
+            if !task.retry.factor.is_finite() || task.retry.factor < 1.0 {
+                problems.push(format!("task {name:?}: retry.factor must be 1 or more"));
+            }
+            if task.timeouts.soft.is_some_and(|soft| soft >= task.timeouts.hard) {
+                problems.push(format!("task {name:?}: the soft timeout must be shorter than the hard one"));
+            }
+        }
+        problems
+    }
+
+    fn cycle_problem(&self) -> Option<String> {
+        let mut graph: DiGraph<&str, ()> = DiGraph::new();
+        let nodes: BTreeMap<&str, NodeIndex> =
+            self.tasks.iter().map(|task| (task.name.as_str(), graph.add_node(&task.name))).collect();
+        for task in &self.tasks {
+            for parent in &task.parents {
+                graph.add_edge(nodes[parent.as_str()], nodes[task.name.as_str()], ());
+            }
+        }
+        toposort(&graph, None).err()?;
+        let cycle = tarjan_scc(&graph)
+            .into_iter()
+            .find(|group| group.len() > 1 || graph.contains_edge(group[0], group[0]))?;
+        let mut names: Vec<&str> = cycle.into_iter().map(|node| graph[node]).collect();
+        names.sort_unstable();
+        Some(format!("tasks wait for each other in a cycle: {}", names.join(" → ")))
+    }
+}
+
+impl TaskSpec {
+    /// A task with every setting at its default.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            queue: default_queue(),
+            parents: Vec::new(),
+            map_over: None,
+            on_failure: OnFailure::default(),
+            retry: RetryPolicy::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// A reference to a task already added, for [`TaskBuilder::after`].
+#[derive(Debug)]
+pub struct TaskHandle<T> {
+    name: String,
+    contract: PhantomData<T>,
+}
+
+/// Describes the task that was added last.
+#[derive(Debug)]
+pub struct TaskBuilder<'a, T> {
+    spec: &'a mut TaskSpec,
+    contract: PhantomData<T>,
+}
+
+impl<T> TaskBuilder<'_, T> {
+    /// Sends its jobs to this queue.
+    #[must_use]
+    pub fn queue(self, queue: &str) -> Self {
+        self.spec.queue = queue.to_owned();
+        self
+    }
+
+    /// Starts it only when that task has ended.
+    #[must_use]
+    pub fn after<P>(self, parent: &TaskHandle<P>) -> Self {
+        self.spec.parents.push(parent.name.clone());
+        self
+    }
+
+    /// Runs it once per item of that task's list output.
+    #[must_use]
+    pub fn map_over<P>(self, parent: &TaskHandle<P>) -> Self {
+        self.spec.map_over = Some(parent.name.clone());
+        self.after(parent)
+    }
+
+    /// Aborts an attempt after this long.
+    #[must_use]
+    pub fn timeout(self, hard: Duration) -> Self {
+        self.spec.timeouts.hard = hard;
+        self
+    }
+
+    /// Tells the handler to come to an end after this long.
+    #[must_use]
+    pub fn soft_timeout(self, soft: Duration) -> Self {
+        self.spec.timeouts.soft = Some(soft);
+        self
+    }
+
+    /// Tries again this many times after the first attempt.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> Self {
+        self.spec.retry.max_attempts = retries.saturating_add(1);
+        self
+    }
+
+    /// Delay after the first transient failure.
+    #[must_use]
+    pub fn retry_delay(self, base: Duration) -> Self {
+        self.spec.retry.base = base;
+        self
+    }
+
+    /// Lets descendants run even when this task fails for good.
+    #[must_use]
+    pub fn tolerate_failure(self) -> Self {
+        self.spec.on_failure = OnFailure::Continue;
+        self
+    }
+
+    /// Ends the description.
+    #[must_use]
+    pub fn add(self) -> TaskHandle<T> {
+        TaskHandle { name: self.spec.name.clone(), contract: PhantomData }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workflow(tasks: &[(&str, &[&str])]) -> Workflow {
+        let mut flow = Workflow::named("test");
+        for (name, parents) in tasks {
+            let mut spec = TaskSpec::named(*name);
+            spec.parents = parents.iter().map(|parent| (*parent).to_owned()).collect();
+            flow.tasks.push(spec);
+        }
+        flow
+    }
+
+    #[test]
+    fn a_diamond_is_usable() {
+        let flow = workflow(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
+        assert_eq!(flow.validate(), Ok(()));
+        let ancestors: Vec<&str> = flow.ancestors("d").iter().map(|task| task.name.as_str()).collect();
+        assert_eq!(ancestors, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_cycle_is_refused_and_named() {
+        let flow = workflow(&[("start", &[]), ("a", &["start", "c"]), ("b", &["a"]), ("c", &["b"])]);
+        let problems = flow.validate().unwrap_err().problems;
+        assert_eq!(problems, ["tasks wait for each other in a cycle: a → b → c"]);
+    }
+
+    #[test]
+    fn a_task_that_waits_for_itself_is_a_cycle() {
+        let problems = workflow(&[("a", &["a"])]).validate().unwrap_err().problems;
+        assert_eq!(problems, ["tasks wait for each other in a cycle: a"]);
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let mut flow = workflow(&[("a", &["ghost"]), ("a", &[])]);
+        flow.tasks[1].retry.max_attempts = 0;
+        flow.tasks[1].map_over = Some("b".to_owned());
+        let problems = flow.validate().unwrap_err().problems;
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(problems[0].contains("ghost"));
+    }
+}
