@@ -38,7 +38,7 @@ pub struct ExtractionRequest {
     pub tool_settings: ToolSettings,
     /// How the document is read.
     pub extraction_settings: ExtractionSettings,
-    /// The questions.
+    /// The questions; when there are none, a default set for the document's kind is asked.
     pub outputs: Vec<OutputSpec>,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::ExtractionRequest;
+use crate::request::{ExtractionRequest, OutputSpec};
 use crate::task::Task;
 
 /// Contract of the stage.
@@ -16,10 +16,16 @@ impl Task for GenerateDigraph {
 }
 
 /// Which prompt needs which other prompt's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PromptGraph {
     /// Version of this document's shape.
     pub version: u32,
+    /// The questions that will be asked: the request's active ones or, when it has none, the default set for the
+    /// document's kind.
+    pub questions: Vec<OutputSpec>,
+    /// The kind of document that the default set was chosen for; null when the request had questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_kind: Option<String>,
     /// The active prompts, in execution order.
     pub nodes: Vec<PromptNode>,
     /// `from` has to be answered before `to`. Edges of a cycle are left out.
