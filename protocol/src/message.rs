@@ -30,6 +30,8 @@ pub struct Job {
     pub workflow: String,
     /// Name of the task.
     pub task: String,
+    /// The queue that the job is published to.
+    pub queue: String,
     /// Position in the mapped list, for a child of a mapped task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,

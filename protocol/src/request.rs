@@ -40,6 +40,9 @@ pub struct ExtractionRequest {
     pub extraction_settings: ExtractionSettings,
     /// The questions; when there are none, a default set for the document's kind is asked.
     pub outputs: Vec<OutputSpec>,
+    /// Fields of the replaced system that this version does not interpret, kept as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// Settings that hold for every question unless it says otherwise.
@@ -82,6 +85,12 @@ pub struct ToolSettings {
     /// Default chunk overlap in tokens.
     #[serde(rename = "chunk-overlap", alias = "chunk_overlap")]
     pub chunk_overlap: u32,
+    /// Retrieval strategy of questions that name none; [`ExtractionRequest::parse`] writes it into them.
+    #[serde(rename = "retrieval-strategy", alias = "retrieval_strategy", skip_serializing_if = "Option::is_none")]
+    pub retrieval_strategy: Option<RetrievalStrategy>,
+    /// Number of passages of questions that name none; [`ExtractionRequest::parse`] writes it into them.
+    #[serde(rename = "similarity-top-k", alias = "similarity_top_k", skip_serializing_if = "Option::is_none")]
+    pub similarity_top_k: Option<u32>,
     /// Settings that this version does not interpret, kept as they came.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -109,6 +118,9 @@ pub struct ExtractionSettings {
     pub tags: Vec<String>,
     /// The caller's metadata, kept as it came.
     pub tool_execution_metadata: Map<String, Value>,
+    /// Fields of the replaced system that this version does not interpret, kept as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// One question.
@@ -149,6 +161,9 @@ pub struct OutputSpec {
     /// Settings for answers of type `table` and `line-item`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_settings: Option<TableSettings>,
+    /// Fields of the replaced system that this version does not interpret, kept as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 impl Default for OutputSpec {
@@ -168,6 +183,7 @@ impl Default for OutputSpec {
             llm: String::new(),
             eval_settings: EvalSettings::default(),
             table_settings: None,
+            other: Map::new(),
         }
     }
 }
@@ -301,6 +317,9 @@ pub struct EvalSettings {
     pub eval_guidance_toxicity: bool,
     /// Is it all that was asked for?
     pub eval_guidance_completeness: bool,
+    /// Fields of the replaced system that this version does not interpret, kept as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// Settings for answers of type `table` and `line-item`.

@@ -1,1 +1,162 @@
-//! (being written)
+//! How messages travel: durable queues with acknowledgement, redelivery and a delivery limit.
+//!
+//! [`Broker`] is the port; one file per implementation. A broker moves bytes; it never decides what comes next.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub mod memory;
+
+/// Queues that keep a message until its consumer acknowledges it.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Publishes messages and returns when the broker has taken responsibility for all of them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`] names the queue of a message nobody could receive; nothing is silently dropped.
+    async fn publish(&self, messages: Vec<Message>) -> Result<(), Error>;
+
+    /// Starts to consume a queue with at most `prefetch` unacknowledged deliveries at a time.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`], [`Error::Unavailable`].
+    async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
+
+    /// How many messages wait in a queue and how many are with consumers.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`], [`Error::Unavailable`].
+    async fn depth(&self, queue: &str) -> Result<Depth, Error>;
+}
+
+/// One subscription to one queue. Dropping it gives unacknowledged deliveries back to the queue.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next delivery; `None` when the broker closed the subscription. Cancel safe.
+    async fn next(&mut self) -> Option<Delivery>;
+}
+
+/// A message on its way into a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes.
+    pub queue: String,
+    /// Identifies it in logs and dead letters.
+    pub id: String,
+    /// Its content: JSON of a `protocol` message.
+    pub body: Vec<u8>,
+    /// 0 to 9; higher is delivered first.
+    pub priority: u8,
+    /// Whether it must survive a restart of the broker.
+    pub persistent: bool,
+}
+
+/// A message handed to a consumer. It has to be settled once; one that is dropped unsettled goes back to its queue.
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// How often it was delivered before: 0 the first time.
+    pub redeliveries: u32,
+    settle: Option<Box<dyn Settle>>,
+}
+
+/// What a broker implementation does when a delivery is settled.
+#[async_trait]
+pub trait Settle: Send + Sync {
+    /// Carries out the verdict.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the broker is away; the message will be delivered again.
+    async fn settle(self: Box<Self>, verdict: Verdict) -> Result<(), Error>;
+    /// The delivery was dropped unsettled: the message goes back to its queue.
+    fn abandon(self: Box<Self>);
+}
+
+/// What becomes of a delivered message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done with.
+    Ack,
+    /// It goes back to its queue; `counted` says whether this counts towards the delivery limit.
+    Requeue {
+        /// False for a worker that shuts down and hands back what it has not started.
+        counted: bool,
+    },
+    /// It goes to the dead letters.
+    Reject {
+        /// Why, for the operator.
+        reason: String,
+    },
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that wait.
+    pub ready: u64,
+    /// Messages with consumers, not settled yet.
+    pub unacked: u64,
+}
+
+/// Settings that every implementation understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// The queues to offer, `dead_letter` among them.
+    pub queues: Vec<String>,
+    /// Where rejected messages and those above the delivery limit go.
+    pub dead_letter: String,
+    /// How often a message is delivered before it counts as poison.
+    pub delivery_limit: u32,
+}
+
+/// A broker operation that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody declared that queue.
+    #[error("queue {0:?} does not exist")]
+    UnknownQueue(String),
+    /// The broker is away or shutting down.
+    #[error("the broker is not available: {0}")]
+    Unavailable(String),
+    /// The broker did not confirm in time.
+    #[error("the broker did not confirm within {0:?}")]
+    Unconfirmed(Duration),
+}
+
+impl Delivery {
+    /// A delivery that carries out its verdict through `settle`.
+    #[must_use]
+    pub fn new(message: Message, redeliveries: u32, settle: Box<dyn Settle>) -> Self {
+        Self { message, redeliveries, settle: Some(settle) }
+    }
+
+    /// Settles the delivery.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the broker is away; the message will be delivered again.
+    pub async fn settle(mut self, verdict: Verdict) -> Result<(), Error> {
+        match self.settle.take() {
+            Some(settle) => settle.settle(verdict).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(settle) = self.settle.take() {
+            settle.abandon();
+        }
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("queue", &self.message.queue)
+            .field("id", &self.message.id)
+            .field("redeliveries", &self.redeliveries)
+            .finish_non_exhaustive()
+    }
+}

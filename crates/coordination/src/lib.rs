@@ -1,1 +1,95 @@
-//! (being written)
+//! What workers tell each other besides messages: leases, cancellation, progress and a cache.
+//!
+//! [`Coordination`] is the port; one file per implementation. Losing it costs speed, never a result: callers go on
+//! without it (fail open), and the ledger remains the truth.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::{Lifecycle, RunId, TaskRunId};
+use tokio::sync::broadcast;
+
+pub mod in_process;
+
+/// Leases, cancellation, progress and cache.
+#[async_trait]
+pub trait Coordination: Send + Sync {
+    /// Takes the lease of an attempt for `ttl` unless another holder has it.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; callers then work without a lease.
+    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error>;
+
+    /// Prolongs leases that this holder still has; returns those that it has lost.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Lease>, Error>;
+
+    /// Gives a lease back if this holder still has it.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; the lease then ends by itself.
+    async fn release_lease(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// Tells everybody that a run was cancelled; remembered for `ttl` for those who ask later.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error>;
+
+    /// Whether a run was cancelled lately.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error>;
+
+    /// Runs that are cancelled from now on. A slow receiver may miss some and asks [`Self::is_cancelled`].
+    fn cancellations(&self) -> broadcast::Receiver<RunId>;
+
+    /// Tells live watchers something. Nobody watching is fine.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn announce(&self, event: &Lifecycle) -> Result<(), Error>;
+
+    /// What is announced from now on, of all runs. A slow receiver misses the oldest.
+    fn announcements(&self) -> broadcast::Receiver<Lifecycle>;
+
+    /// A cached value.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn cached(&self, key: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Caches a value for `ttl`.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn cache(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error>;
+}
+
+/// The right to work on one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The task run.
+    pub task_run: TaskRunId,
+    /// The attempt.
+    pub attempt: u32,
+    /// Who holds it: a worker instance, unique per process start.
+    pub holder: String,
+}
+
+/// What became of a request for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is ours, now or already before.
+    Ours,
+    /// Somebody else works on that attempt.
+    HeldBy(String),
+}
+
+/// The coordination store is away.
+#[derive(Debug, thiserror::Error)]
+#[error("coordination is not available: {0}")]
+pub struct Error(pub String);

@@ -1,1 +1,194 @@
-//! (being written)
+//! The durable record of runs, task runs, attempts, timers and usage: the result store.
+//!
+//! [`Ledger`] is the port; one file per implementation. What happens next is decided by `engine`; a ledger
+//! stores it in the same transaction and hands out the jobs that became ready. Task runs in state `queued`
+//! without a publication mark are the outbox: jobs not yet on the broker. Every implementation passes the same
+//! [`conformance`] suite.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Action, Event};
+use jiff::Timestamp;
+use protocol::answer::Usage;
+use protocol::{Callback, Job, Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
+
+mod error;
+pub mod conformance;
+pub mod sqlite;
+
+pub use error::Error;
+
+/// The durable record of everything that runs.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Makes a workflow known; later submissions name it. Storing the same name and version again is harmless.
+    ///
+    /// # Errors
+    /// [`Error::WorkflowChanged`] when that name and version is already known with other tasks.
+    async fn register(&self, workflow: &Workflow) -> Result<(), Error>;
+
+    /// Records new runs in one transaction, queued for admission. A run whose tenant has already used its
+    /// idempotency key is not recorded again: the earlier run's id is returned with `created == false`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWorkflow`], [`Error::IdempotencyConflict`] when the key was used with another input.
+    async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error>;
+
+    /// Admits up to `limit` queued runs, oldest first, and returns the jobs that became ready.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
+
+    /// Applies events in order, all in one transaction, and returns what happened per run.
+    ///
+    /// # Errors
+    /// When the store fails. An event for an unknown run is reported as [`Applied`] without actions.
+    async fn apply(&self, events: Vec<(RunId, Event)>, now: Timestamp) -> Result<Vec<Applied>, Error>;
+
+    /// Records what callbacks carry besides their outcome (attempt history, usage) and applies them.
+    /// A repeated callback records nothing twice.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn record(&self, callbacks: Vec<Callback>, now: Timestamp) -> Result<Vec<Applied>, Error>;
+
+    /// Jobs whose task run is queued and that were released at least `age` ago but never marked as published.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
+
+    /// Marks jobs as published, unless a newer attempt exists.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error>;
+
+    /// Forgets every publication mark of jobs that have not ended: after the loss of a broker that kept nothing,
+    /// the outbox holds them again. Returns how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn forget_published(&self) -> Result<u64, Error>;
+
+    /// Events whose time has come: timers, deadlines of runs, queue waits; at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error>;
+
+    /// When the next of them is due.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error>;
+
+    /// A run with its task runs, if that tenant has it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error>;
+
+    /// Runs of a tenant, newest first, at most `limit`, older than `before`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error>;
+}
+
+/// A run to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRun {
+    /// Its id, chosen by the submitter.
+    pub id: RunId,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// Name of a registered workflow; its highest version is used.
+    pub workflow: String,
+    /// What every task gets.
+    pub input: Payload,
+    /// Within a tenant, a key records at most one run.
+    pub idempotency_key: Option<String>,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The run; an earlier one's id when the idempotency key was known.
+    pub id: RunId,
+    /// Whether it was recorded just now.
+    pub created: bool,
+}
+
+/// What events did to a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The run.
+    pub run_id: RunId,
+    /// Its owner; `None` when the run is unknown.
+    pub tenant: Option<TenantId>,
+    /// What the engine asked for, in order.
+    pub actions: Vec<Action>,
+    /// Jobs for the `Publish` actions, complete with input and outputs of ancestors.
+    pub jobs: Vec<Job>,
+}
+
+/// A run as recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRecord {
+    /// State, tasks and times.
+    pub run: engine::Run,
+    /// What it was submitted with.
+    pub input: Payload,
+    /// Every attempt that ended, by task run, in order.
+    pub attempts: BTreeMap<TaskRunId, Vec<AttemptRecord>>,
+    /// What all attempts consumed.
+    pub usage: Usage,
+}
+
+/// One attempt that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRecord {
+    /// Its number.
+    pub attempt: u32,
+    /// Which worker ran it.
+    pub worker: String,
+    /// `done`, `retry`, `fail` or `snooze`.
+    pub outcome: String,
+    /// Its error, if it had one.
+    pub error: Option<TaskError>,
+    /// When the handler started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// What it consumed.
+    pub usage: Usage,
+}
+
+/// A run in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// Name of its workflow.
+    pub workflow: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How many of its task runs are in which state.
+    pub tasks: BTreeMap<&'static str, u64>,
+}
+
+impl RunSummary {
+    /// How many task runs are in that state.
+    #[must_use]
+    pub fn count(&self, state: TaskState) -> u64 {
+        self.tasks.get(state.as_str()).copied().unwrap_or(0)
+    }
+}

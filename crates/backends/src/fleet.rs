@@ -1,0 +1,228 @@
+//! Our own engine as its clients see it: start, status, cancel, watch.
+//!
+//! The same code serves a fleet of processes and the embedded system; only the ports behind it differ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Broker, Message};
+use coordination::Coordination;
+use engine::{Action, Event};
+use jiff::Timestamp;
+use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Submitted};
+use protocol::message::WIRE_VERSION;
+use protocol::{Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
+use tokio::sync::broadcast;
+
+/// How long a cancellation is remembered for workers that ask later.
+const CANCELLATION_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many queued runs one call admits at most.
+const ADMISSION_BATCH: usize = 256;
+
+/// The fleet, by its ports.
+#[derive(Clone)]
+pub struct Fleet {
+    ledger: Arc<dyn Ledger>,
+    broker: Arc<dyn Broker>,
+    coordination: Arc<dyn Coordination>,
+}
+
+/// A call to the fleet that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger refused or failed.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The broker is away. What was recorded stays recorded and is published later.
+    #[error(transparent)]
+    Broker(#[from] broker::Error),
+}
+
+impl Fleet {
+    /// A fleet over these ports.
+    #[must_use]
+    pub fn new(ledger: Arc<dyn Ledger>, broker: Arc<dyn Broker>, coordination: Arc<dyn Coordination>) -> Self {
+        Self { ledger, broker, coordination }
+    }
+
+    /// Makes a workflow known.
+    ///
+    /// # Errors
+    /// When the name and version is known with other tasks.
+    pub async fn register(&self, workflow: &Workflow) -> Result<(), Error> {
+        Ok(self.ledger.register(workflow).await?)
+    }
+
+    /// Records runs and releases what may start at once, so that a lone submission waits for no poll.
+    ///
+    /// # Errors
+    /// When a run is refused; then none is recorded.
+    pub async fn start(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        let submitted = self.ledger.submit(runs, Timestamp::now()).await?;
+        if let Err(error) = self.admit().await {
+            // Recorded is promised, released is not: the dispatcher's next turn admits them.
+            tracing::warn!(error = %error, "recorded runs could not be released at once");
+        }
+        Ok(submitted)
+    }
+
+    /// Releases queued runs; returns how many jobs became ready.
+    ///
+    /// # Errors
+    /// When the ledger or the broker is away.
+    pub async fn admit(&self) -> Result<usize, Error> {
+        let jobs = self.ledger.admit(ADMISSION_BATCH, Timestamp::now()).await?;
+        let count = jobs.len();
+        self.publish(jobs).await?;
+        Ok(count)
+    }
+
+    /// A run with its tasks, if that tenant has it.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn status(&self, tenant: &TenantId, run: RunId) -> Result<Option<RunRecord>, Error> {
+        Ok(self.ledger.run(tenant, run).await?)
+    }
+
+    /// A tenant's runs, newest first.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn list(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
+        Ok(self.ledger.runs(tenant, before, limit).await?)
+    }
+
+    /// Cancels a run: first on record, then by telling whoever works on it. Returns the state it is in now, or
+    /// `None` when the tenant has no such run. A run that has ended stays as it is.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn cancel(&self, tenant: &TenantId, run: RunId, reason: &str) -> Result<Option<RunState>, Error> {
+        if self.ledger.run(tenant, run).await?.is_none() {
+            return Ok(None);
+        }
+        let event = Event::Cancel { reason: reason.to_owned() };
+        let applied = self.ledger.apply(vec![(run, event)], Timestamp::now()).await?;
+        self.carry_out(applied).await?;
+        Ok(self.ledger.run(tenant, run).await?.map(|record| record.run.state))
+    }
+
+    /// What happens to all runs from now on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Lifecycle> {
+        self.coordination.announcements()
+    }
+
+    /// Fires every timer, deadline and queue-wait limit whose time has come; returns how many.
+    ///
+    /// # Errors
+    /// When the ledger or the broker is away.
+    pub async fn fire_due(&self) -> Result<usize, Error> {
+        let now = Timestamp::now();
+        let due = self.ledger.due(ADMISSION_BATCH, now).await?;
+        let count = due.len();
+        if count > 0 {
+            let applied = self.ledger.apply(due, now).await?;
+            self.carry_out(applied).await?;
+        }
+        Ok(count)
+    }
+
+    /// When the next timer, deadline or queue-wait limit is due.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.ledger.next_due().await?)
+    }
+
+    /// Publishes jobs that were released at least `age` ago and never reached the broker; returns how many.
+    ///
+    /// # Errors
+    /// When the ledger or the broker is away.
+    pub async fn sweep_outbox(&self, age: Duration) -> Result<usize, Error> {
+        let jobs = self.ledger.unpublished(age, ADMISSION_BATCH, Timestamp::now()).await?;
+        let count = jobs.len();
+        self.publish(jobs).await?;
+        Ok(count)
+    }
+
+    /// Puts every job that has not ended back into the outbox and publishes it: for a broker that kept nothing.
+    ///
+    /// # Errors
+    /// When the ledger or the broker is away.
+    pub async fn recover(&self) -> Result<u64, Error> {
+        let forgotten = self.ledger.forget_published().await?;
+        while self.sweep_outbox(Duration::ZERO).await? > 0 {}
+        Ok(forgotten)
+    }
+
+    /// Does what the engine asked for: publishes jobs, stops work, announces ends.
+    ///
+    /// # Errors
+    /// When the broker is away; the outbox keeps what was not published.
+    pub async fn carry_out(&self, applied: Vec<Applied>) -> Result<(), Error> {
+        let mut jobs = Vec::new();
+        for one in applied {
+            for action in &one.actions {
+                match action {
+                    Action::RunEnded { state } => self.announce_end(&one, *state).await,
+                    Action::Ignored { task_run, reason } => {
+                        tracing::debug!(run.id = %one.run_id, ?task_run, reason = reason.as_str(), "event changed nothing");
+                    }
+                    // Jobs come complete in `one.jobs`; timers are kept by the ledger.
+                    Action::Publish { .. } | Action::WakeAt { .. } | Action::Abort { .. } => {}
+                }
+            }
+            jobs.extend(one.jobs);
+        }
+        self.publish(jobs).await
+    }
+
+    async fn announce_end(&self, applied: &Applied, state: RunState) {
+        // A run that ended early may still be worked on somewhere.
+        if state != RunState::Succeeded
+            && let Err(error) = self.coordination.cancel_run(applied.run_id, CANCELLATION_MEMORY).await
+        {
+            tracing::warn!(run.id = %applied.run_id, error = %error, "workers could not be told to stop");
+        }
+        let Some(tenant) = applied.tenant.clone() else { return };
+        let event = Lifecycle {
+            v: WIRE_VERSION,
+            run_id: applied.run_id,
+            tenant,
+            task_run_id: None,
+            task: None,
+            attempt: None,
+            worker: "fleet".to_owned(),
+            at: Timestamp::now(),
+            event: LifecycleEvent::RunEnded { state },
+        };
+        if let Err(error) = self.coordination.announce(&event).await {
+            tracing::debug!(run.id = %applied.run_id, error = %error, "the end of a run could not be announced");
+        }
+    }
+
+    async fn publish(&self, jobs: Vec<Job>) -> Result<(), Error> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let marks: Vec<_> = jobs.iter().map(|job| (job.task_run_id, job.attempt)).collect();
+        let messages = jobs.iter().map(job_message).collect();
+        self.broker.publish(messages).await?;
+        self.ledger.mark_published(&marks, Timestamp::now()).await?;
+        Ok(())
+    }
+}
+
+fn job_message(job: &Job) -> Message {
+    Message {
+        queue: job.queue.clone(),
+        id: format!("{}:{}", job.task_run_id, job.attempt),
+        body: protocol::wire::encode(job),
+        priority: 0,
+        persistent: true,
+    }
+}

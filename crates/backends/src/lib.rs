@@ -1,0 +1,4 @@
+//! Who executes workflows. [`fleet`] is our own engine: ledger, broker and workers, whether spread over many
+//! machines or embedded in one process.
+
+pub mod fleet;

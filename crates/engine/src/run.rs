@@ -1,0 +1,121 @@
+//! The state of a run: what the ledger stores and the engine changes.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use protocol::{Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
+use serde_json::Value;
+
+/// One execution of a workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// What is executed; fixed for the life of the run.
+    pub workflow: Arc<Workflow>,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it failed or was cancelled, for states that need a reason.
+    pub error: Option<TaskError>,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it was admitted.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When it gives up.
+    pub deadline_at: Option<Timestamp>,
+    /// One per task in the workflow's order, then the children of mapped tasks in the order of their creation.
+    pub tasks: Vec<TaskRun>,
+}
+
+/// One task within one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRun {
+    /// Its id.
+    pub id: TaskRunId,
+    /// Name of its task.
+    pub task: String,
+    /// Position in the mapped list, for a child of a mapped task.
+    pub index: Option<u32>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Number of the latest attempt, the fencing token; 0 before the first.
+    pub attempt: u32,
+    /// Attempts that ended in failure; what the retry policy counts. Snoozes are not among them.
+    pub failures: u32,
+    /// When its timer fires, while it is waiting.
+    pub due_at: Option<Timestamp>,
+    /// When the latest attempt was released.
+    pub queued_at: Option<Timestamp>,
+    /// When the latest attempt was reported as started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended for good.
+    pub ended_at: Option<Timestamp>,
+    /// What it left behind. Empty for a mapped task: its children hold the outputs.
+    pub output: Option<Payload>,
+    /// How many items its output holds for a mapped child task.
+    pub fan_out: Option<u32>,
+    /// Its latest error.
+    pub error: Option<TaskError>,
+    /// What the handler stored when it snoozed.
+    pub snooze_state: Value,
+    /// Which worker ran the latest attempt, where known.
+    pub worker: Option<String>,
+}
+
+impl Run {
+    /// A run that waits for admission, with one blocked task run per task.
+    #[must_use]
+    pub fn new(id: RunId, tenant: TenantId, workflow: Arc<Workflow>, now: Timestamp) -> Self {
+        let deadline_at = workflow
+            .timeout
+            .and_then(|timeout| jiff::SignedDuration::try_from(timeout).ok())
+            .and_then(|timeout| now.checked_add(timeout).ok());
+        let tasks = workflow.tasks.iter().map(|spec| TaskRun::new(&spec.name, None)).collect();
+        Self {
+            id,
+            tenant,
+            workflow,
+            state: RunState::Queued,
+            error: None,
+            created_at: now,
+            started_at: None,
+            ended_at: None,
+            deadline_at,
+            tasks,
+        }
+    }
+
+    /// The task run with that id.
+    #[must_use]
+    pub fn task_run(&self, id: TaskRunId) -> Option<&TaskRun> {
+        self.tasks.iter().find(|task_run| task_run.id == id)
+    }
+}
+
+impl TaskRun {
+    /// A task run that waits for its parents.
+    #[must_use]
+    pub fn new(task: &str, index: Option<u32>) -> Self {
+        Self {
+            id: TaskRunId::new(),
+            task: task.to_owned(),
+            index,
+            state: TaskState::Blocked,
+            attempt: 0,
+            failures: 0,
+            due_at: None,
+            queued_at: None,
+            started_at: None,
+            ended_at: None,
+            output: None,
+            fan_out: None,
+            error: None,
+            snooze_state: Value::Null,
+            worker: None,
+        }
+    }
+}
