@@ -221,16 +221,8 @@ pub enum OutputType {
 
 impl OutputType {
     /// Every type, in the order of the specification.
-    pub const ALL: [Self; 8] = [
-        Self::Text,
-        Self::Number,
-        Self::Email,
-        Self::Date,
-        Self::Boolean,
-        Self::Json,
-        Self::Table,
-        Self::LineItem,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Text, Self::Number, Self::Email, Self::Date, Self::Boolean, Self::Json, Self::Table, Self::LineItem];
 
     /// The word used in requests and results.
     #[must_use]

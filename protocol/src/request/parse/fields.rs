@@ -141,7 +141,8 @@ impl<'a> Fields<'a> {
         if chosen.is_none() {
             let words: Vec<&'static str> = all.iter().map(|item| word(*item)).collect();
             let near = value.as_str().and_then(|given| nearest(given, &words));
-            let fix = near.map_or_else(|| "write one of these words".to_owned(), |near| format!("did you mean {near:?}?"));
+            let fix =
+                near.map_or_else(|| "write one of these words".to_owned(), |near| format!("did you mean {near:?}?"));
             self.report(key, format!("must be one of {}, not {}", words.join(", "), describe(value)), fix);
         }
         chosen
