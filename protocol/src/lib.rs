@@ -17,6 +17,7 @@ pub mod stages;
 pub mod state;
 pub mod task;
 pub mod time;
+pub mod wire;
 pub mod workflow;
 
 pub use error::{ErrorClass, TaskError};

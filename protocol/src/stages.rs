@@ -40,8 +40,14 @@ pub fn pipeline() -> Workflow {
         .retries(2)
         .retry_delay(seconds(2))
         .add();
-    let graph =
-        flow.task::<GenerateDigraph>().queue(DEFAULT).after(&chunks).timeout(minutes(5)).retries(2).retry_delay(seconds(1)).add();
+    let graph = flow
+        .task::<GenerateDigraph>()
+        .queue(DEFAULT)
+        .after(&chunks)
+        .timeout(minutes(5))
+        .retries(2)
+        .retry_delay(seconds(1))
+        .add();
     let answers = flow
         .task::<AgenticExtract>()
         .queue(API_PROCESSING)
@@ -61,7 +67,14 @@ pub fn pipeline() -> Workflow {
         // Answers without scores are worth more than no answers.
         .tolerate_failure()
         .add();
-    let _ = flow.task::<Collate>().queue(DEFAULT).after(&checked).timeout(minutes(5)).retries(2).retry_delay(seconds(1)).add();
+    let _ = flow
+        .task::<Collate>()
+        .queue(DEFAULT)
+        .after(&checked)
+        .timeout(minutes(5))
+        .retries(2)
+        .retry_delay(seconds(1))
+        .add();
     flow
 }
 

@@ -124,13 +124,7 @@ pub struct Timeouts {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            base: Duration::from_secs(2),
-            factor: 2.0,
-            cap: Duration::from_secs(600),
-            jitter: 0.2,
-        }
+        Self { max_attempts: 3, base: Duration::from_secs(2), factor: 2.0, cap: Duration::from_secs(600), jitter: 0.2 }
     }
 }
 
@@ -216,11 +210,7 @@ impl Workflow {
         if problems.is_empty() {
             problems.extend(self.cycle_problem());
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(InvalidWorkflow { workflow: self.name.clone(), problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(InvalidWorkflow { workflow: self.name.clone(), problems }) }
     }
 
     fn task_problems(&self) -> Vec<String> {
@@ -276,9 +266,8 @@ impl Workflow {
             }
         }
         toposort(&graph, None).err()?;
-        let cycle = tarjan_scc(&graph)
-            .into_iter()
-            .find(|group| group.len() > 1 || graph.contains_edge(group[0], group[0]))?;
+        let cycle =
+            tarjan_scc(&graph).into_iter().find(|group| group.len() > 1 || graph.contains_edge(group[0], group[0]))?;
         let mut names: Vec<&str> = cycle.into_iter().map(|node| graph[node]).collect();
         names.sort_unstable();
         Some(format!("tasks wait for each other in a cycle: {}", names.join(" → ")))
