@@ -100,8 +100,14 @@ impl TaskRun {
     /// A task run that waits for its parents.
     #[must_use]
     pub fn new(task: &str, index: Option<u32>) -> Self {
+        Self::with_id(TaskRunId::new(), task, index)
+    }
+
+    /// The same under an id that was chosen elsewhere.
+    #[must_use]
+    pub fn with_id(id: TaskRunId, task: &str, index: Option<u32>) -> Self {
         Self {
-            id: TaskRunId::new(),
+            id,
             task: task.to_owned(),
             index,
             state: TaskState::Blocked,
