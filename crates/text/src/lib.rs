@@ -1,1 +1,27 @@
-//! (being written)
+//! Document → text with layout, page by page, every word with its box.
+//!
+//! PDF files come from strangers and PDFium is a large C++ program, so a PDF is never parsed in the caller's process:
+//! [`Extractor::extract`] starts a child, which limits itself, reads one document, answers and ends. Whatever a
+//! document does to its parser, the caller gets pages or a named [`Error`]. Plain text and Markdown are read in-process.
+//!
+//! The way of a document: [`extractor`] decides what it is → [`process`] starts the child → [`child`] limits itself →
+//! [`pdf`] reads characters → [`layout`] makes words and lines of them.
+//!
+//! An executable that extracts text must call [`child_main`] when its first argument is [`CHILD_ARGUMENT`].
+
+mod child;
+mod config;
+mod error;
+mod extractor;
+mod format;
+mod layout;
+mod pdf;
+mod plain;
+mod process;
+mod unicode;
+mod wire;
+
+pub use child::child_main;
+pub use config::{CHILD_ARGUMENT, ChildCommand, Config, Limits};
+pub use error::{Error, Limit, Protection};
+pub use extractor::{Extracted, Extractor, Source};

@@ -1,0 +1,152 @@
+//! Why a document could not be read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::{ErrorClass, TaskError};
+use serde::{Deserialize, Serialize};
+
+/// Why a document could not be read. Travels from the child to its parent as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Error {
+    /// The file has no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// The file is encrypted and was not opened.
+    #[error("the file is protected: {0}")]
+    Encrypted(Protection),
+    /// A PDF file that is truncated or damaged beyond repair.
+    #[error("the file is damaged: {detail}")]
+    Corrupt {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Neither PDF nor text.
+    #[error("the file is {looks_like}; PDF, plain text and Markdown can be read")]
+    Unsupported {
+        /// What its first bytes say it is, with an article.
+        looks_like: String,
+    },
+    /// The pages are drawn by a program within the file, which only Adobe's software runs.
+    #[error("the file is a dynamic XFA form, whose pages exist only inside Adobe software; print it to a PDF first")]
+    XfaOnly,
+    /// The document costs more than is allowed.
+    #[error("the document is too complex: {0}")]
+    TooComplex(Limit),
+    /// The parser fell over this document.
+    #[error("the extractor crashed on this document ({how}){}", said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Crashed {
+        /// The signal or exit code.
+        how: String,
+        /// The end of what it wrote to its standard error, if anything.
+        said: Option<String>,
+    },
+    /// Somebody else ended the child: the kernel short of memory, or an operator.
+    #[error("the extractor was killed from outside, perhaps because the machine is short of memory")]
+    Killed,
+    /// There is no PDFium library.
+    #[error(
+        "the PDFium library was not found; `make setup` obtains it, or FLOTILLA_PDFIUM may name it (looked at: {})",
+        looked_at.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    PdfiumMissing {
+        /// Where it was looked for.
+        looked_at: Vec<PathBuf>,
+    },
+    /// There is a PDFium library and it cannot be loaded.
+    #[error("the PDFium library {} cannot be loaded: {detail}; `make setup` obtains the right one", path.display())]
+    PdfiumUnusable {
+        /// The library.
+        path: PathBuf,
+        /// What the loader said.
+        detail: String,
+    },
+    /// The operating system refused something.
+    #[error("{doing} failed: {detail}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the operating system said.
+        detail: String,
+    },
+}
+
+/// What protects an encrypted file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Protection {
+    /// A password is needed and none was given.
+    #[error("it needs a password")]
+    PasswordNeeded,
+    /// The password given does not open it.
+    #[error("the password given does not open it")]
+    PasswordWrong,
+    /// Something other than a password: a certificate, a rights service.
+    #[error("it is not protected by a password but by a scheme that cannot be opened here")]
+    UnknownScheme,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Limit {
+    /// [`crate::Limits::file_bytes`]
+    #[error("the file is larger than {0} bytes")]
+    FileBytes(u64),
+    /// [`crate::Limits::memory_bytes`]
+    #[error("reading it takes more than {} MiB of memory", .0 / (1024 * 1024))]
+    MemoryBytes(u64),
+    /// [`crate::Limits::cpu_seconds`]
+    #[error("reading it takes more than {0} s of processor time")]
+    CpuSeconds(u64),
+    /// [`crate::Limits::wall`]
+    #[error("reading it takes longer than {} s", .0.as_secs_f32())]
+    Wall(Duration),
+    /// [`crate::Limits::pages`]
+    #[error("it has more than {0} pages")]
+    Pages(u32),
+    /// [`crate::Limits::output_bytes`]
+    #[error("its text with positions takes more than {0} bytes")]
+    OutputBytes(u64),
+}
+
+impl Error {
+    /// The stable code, documented in `docs/errors.md`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "file_empty",
+            Self::Encrypted(_) => "file_encrypted",
+            Self::Corrupt { .. } => "file_corrupt",
+            Self::Unsupported { .. } => "file_unsupported",
+            Self::XfaOnly => "file_xfa_only",
+            Self::TooComplex(_) => "file_too_complex",
+            Self::Crashed { .. } => "extractor_crashed",
+            Self::Killed => "extractor_killed",
+            Self::PdfiumMissing { .. } => "pdfium_missing",
+            Self::PdfiumUnusable { .. } => "pdfium_unusable",
+            Self::Io { .. } => "io",
+        }
+    }
+
+    /// Whether trying again can help. What a document does to its parser it does every time.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Io { .. } | Self::Killed => ErrorClass::Transient,
+            _ => ErrorClass::Permanent,
+        }
+    }
+
+    pub(crate) fn io(doing: impl Into<String>, error: &std::io::Error) -> Self {
+        Self::Io { doing: doing.into(), detail: error.to_string() }
+    }
+
+    pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
+        Self::Corrupt { detail: detail.into() }
+    }
+}
+
+impl From<Error> for TaskError {
+    fn from(error: Error) -> Self {
+        Self::new(error.class(), error.code(), error.to_string())
+    }
+}

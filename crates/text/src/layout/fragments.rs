@@ -1,0 +1,98 @@
+//! Characters that are drawn one after the other without a gap: words, or parts of them.
+
+use protocol::document::BBox;
+
+use super::{Direction, Glyph, Mark};
+use crate::unicode::is_right_to_left;
+
+/// A gap wider than this part of the height ends a word even where no space is drawn.
+const WORD_GAP: f32 = 0.25;
+
+/// A character further up or down than this part of the height begins a new word; less is an index or an exponent.
+const OFF_BASELINE: f32 = 0.5;
+
+/// A word or a part of one, in the reading frame.
+#[derive(Clone, Debug)]
+pub(super) struct Fragment {
+    pub(super) text: String,
+    pub(super) bbox: BBox,
+    pub(super) direction: Direction,
+    pub(super) u0: f32,
+    pub(super) u1: f32,
+    /// Baseline of its tallest character.
+    pub(super) baseline: f32,
+    /// Height of its tallest character.
+    pub(super) size: f32,
+    /// Whether white space is drawn before it.
+    pub(super) space_before: bool,
+    /// Whether white space is drawn behind it.
+    pub(super) space_after: bool,
+}
+
+impl Fragment {
+    fn of(glyph: &Glyph, space_before: bool) -> Self {
+        Self {
+            text: glyph.character.to_string(),
+            bbox: glyph.bbox,
+            direction: glyph.direction,
+            u0: glyph.u0,
+            u1: glyph.u1,
+            baseline: glyph.baseline,
+            size: glyph.size,
+            space_before,
+            space_after: false,
+        }
+    }
+
+    /// Takes in what follows it.
+    pub(super) fn append(&mut self, next: Self) {
+        self.text.push_str(&next.text);
+        self.bbox = self.bbox.union(next.bbox);
+        self.u0 = self.u0.min(next.u0);
+        self.u1 = self.u1.max(next.u1);
+        if next.size > self.size {
+            (self.baseline, self.size) = (next.baseline, next.size);
+        }
+        self.space_after = next.space_after;
+    }
+}
+
+/// The fragments in the order in which they are drawn.
+pub(super) fn drawn(marks: &[&Mark]) -> Vec<Fragment> {
+    let mut fragments: Vec<Fragment> = Vec::new();
+    // The character that the next one may continue, and whether white space came since.
+    let mut last: Option<&Glyph> = None;
+    let mut space = false;
+    for mark in marks {
+        let Mark::Glyph(glyph) = mark else {
+            space = true;
+            if let Some(fragment) = fragments.last_mut() {
+                fragment.space_after = true;
+            }
+            continue;
+        };
+        let next = Fragment::of(glyph, space);
+        match (fragments.last_mut(), last) {
+            (Some(fragment), Some(last)) if !space && glyph.continues(last) => fragment.append(next),
+            _ => fragments.push(next),
+        }
+        (last, space) = (Some(glyph), false);
+    }
+    fragments
+}
+
+impl Glyph {
+    /// Whether this character goes on where the last one ended.
+    fn continues(&self, last: &Self) -> bool {
+        let size = self.size.max(last.size);
+        if self.direction != last.direction || (self.baseline - last.baseline).abs() > OFF_BASELINE * size {
+            return false;
+        }
+        let (to_the_right, to_the_left) = (self.u0 - last.u1, last.u0 - self.u1);
+        let steps_back = last.u0 - self.u0 > WORD_GAP * size;
+        if steps_back && !(is_right_to_left(self.character) && is_right_to_left(last.character)) {
+            return false;
+        }
+        to_the_right.max(to_the_left) <= WORD_GAP * size
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads a PDF with PDFium, character by character. Runs in the child only.
+
+use std::fs;
+
+use pdfium_render::prelude::*;
+use protocol::document::{Document, Line, Page};
+
+use crate::error::{Error, Limit, Protection};
+use crate::layout::{self, Glyph, Mark};
+use crate::pdf::frame::Frame;
+use crate::wire::{Reading, Request};
+
+mod frame;
+
+/// What a word takes in the answer besides its letters: keys, quotes and four numbers.
+const WORD_OVERHEAD: usize = 56;
+
+/// US Letter, for pages that do not even tell their size.
+const FALLBACK_SIZE: (f32, f32) = (612.0, 792.0);
+
+/// Reads the whole document.
+pub(crate) fn read(request: &Request) -> Result<Reading, Error> {
+    let limits = &request.limits;
+    let bytes = fs::read(&request.file).map_err(|error| Error::io("reading the file", &error))?;
+    let library = Pdfium::bind_to_library(&request.pdfium).map_err(|error| Error::PdfiumUnusable {
+        path: request.pdfium.clone(),
+        detail: error.to_string(),
+    })?;
+    let pdfium = Pdfium::new(library);
+    let pdf = pdfium
+        .load_pdf_from_byte_vec(bytes, request.password.as_deref())
+        .map_err(|error| not_opened(&error, request.password.is_some()))?;
+    if pdf.form().is_some_and(|form| form.form_type() == PdfFormType::XfaFull) {
+        return Err(Error::XfaOnly);
+    }
+    let count = u32::try_from(pdf.pages().len()).unwrap_or(0);
+    if count == 0 {
+        return Err(Error::corrupt("it has no pages"));
+    }
+    if count > limits.pages {
+        return Err(Error::TooComplex(Limit::Pages(limits.pages)));
+    }
+    let mut pages = Vec::new();
+    let mut trouble = Trouble::default();
+    let mut size = 0;
+    for number in 1..=count {
+        let page = read_page(&pdf, number, &mut trouble);
+        size += page.lines.iter().map(weight).sum::<usize>();
+        if size as u64 > limits.output_bytes {
+            return Err(Error::TooComplex(Limit::OutputBytes(limits.output_bytes)));
+        }
+        pages.push(page);
+    }
+    if trouble.damaged.len() == pages.len() {
+        return Err(Error::corrupt("none of its pages can be read"));
+    }
+    let document = Document { media_type: "application/pdf".to_owned(), pages };
+    Ok(Reading { document, warnings: trouble.warnings() })
+}
+
+/// What is reported once for the document rather than failing it.
+#[derive(Default)]
+struct Trouble {
+    damaged: Vec<u32>,
+    blank: Vec<u32>,
+    not_flattened: Vec<u32>,
+}
+
+impl Trouble {
+    fn warnings(&self) -> Vec<String> {
+        [
+            (&self.damaged, "damaged and left out"),
+            (&self.blank, "without a text layer; reading scans (OCR) is not available yet"),
+            (&self.not_flattened, "read without form fields and annotations, which are damaged"),
+        ]
+        .into_iter()
+        .filter(|(pages, _)| !pages.is_empty())
+        .map(|(pages, what)| format!("page {}: {what}", ranges(pages)))
+        .collect()
+    }
+}
+
+/// `[1, 2, 3, 7]` as `1–3, 7`.
+fn ranges(pages: &[u32]) -> String {
+    pages
+        .chunk_by(|a, b| a + 1 == *b)
+        .filter_map(|run| Some((run.first()?, run.last()?)))
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn not_opened(error: &PdfiumError, with_password: bool) -> Error {
+    match error {
+        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
+            Error::Encrypted(if with_password { Protection::PasswordWrong } else { Protection::PasswordNeeded })
+        }
+        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
+            Error::Encrypted(Protection::UnknownScheme)
+        }
+        _ => Error::corrupt("it is truncated, or not a PDF behind its header"),
+    }
+}
+
+/// About how many bytes a line takes in the answer.
+fn weight(line: &Line) -> usize {
+    line.text.len() + line.words.iter().map(|word| word.text.len() + WORD_OVERHEAD).sum::<usize>()
+}
+
+/// Reads one page; what goes wrong is noted and leaves the page empty.
+fn read_page(pdf: &PdfDocument<'_>, number: u32, trouble: &mut Trouble) -> Page {
+    let index = PdfPageIndex::try_from(number - 1).unwrap_or(PdfPageIndex::MAX);
+    match PageText::read(pdf, index) {
+        Ok(PageText { frame, marks, flattened }) => {
+            let lines = layout::lines(&marks);
+            if lines.is_empty() {
+                trouble.blank.push(number);
+            }
+            if !flattened {
+                trouble.not_flattened.push(number);
+            }
+            Page { number, width: frame.width, height: frame.height, lines }
+        }
+        Err(_) => {
+            trouble.damaged.push(number);
+            let size = pdf.pages().page_size(index).map(|size| (size.width().value, size.height().value));
+            let (width, height) = size.unwrap_or(FALLBACK_SIZE);
+            Page { number, width, height, lines: Vec::new() }
+        }
+    }
+}
+
+struct PageText {
+    frame: Frame,
+    marks: Vec<Mark>,
+    flattened: bool,
+}
+
+impl PageText {
+    fn read(pdf: &PdfDocument<'_>, index: PdfPageIndex) -> Result<Self, PdfiumError> {
+        let mut page = pdf.pages().get(index)?;
+        // Puts form fields and annotations among the page's own text. A page where that fails is read as it is.
+        let flattened = page.flatten().is_ok();
+        if !flattened {
+            page = pdf.pages().get(index)?;
+        }
+        let frame = Frame::of(&page)?;
+        let text = page.text()?;
+        let mut marks = Vec::new();
+        let mut half = None;
+        for char in text.chars().iter() {
+            marks.extend(read_mark(&char, &frame, &mut half));
+        }
+        Ok(Self { frame, marks, flattened })
+    }
+}
+
+/// One character, unless it draws nothing or lies outside the visible page. `half` is a UTF-16 unit that waits for its
+/// other half: fonts may claim them as two characters.
+fn read_mark(char: &PdfPageTextChar<'_>, frame: &Frame, half: &mut Option<u16>) -> Option<Mark> {
+    let character = match (char.unicode_value(), half.take()) {
+        (unit @ 0xd800..=0xdbff, _) => {
+            *half = u16::try_from(unit).ok();
+            return None;
+        }
+        (unit @ 0xdc00..=0xdfff, Some(first)) => {
+            char::decode_utf16([first, u16::try_from(unit).ok()?]).next()?.ok()?
+        }
+        // A hyphen at the end of a line comes as one of these.
+        (0x02 | 0xad | 0xfffe, _) => '-',
+        (value, _) => char::from_u32(value)?,
+    };
+    if character.is_whitespace() {
+        return Some(Mark::Space);
+    }
+    if character.is_control() || is_invisible(character) {
+        return None;
+    }
+    let bounds = char.loose_bounds().or_else(|_| char.tight_bounds()).ok()?;
+    let (x, y) = char.origin().ok()?;
+    let matrix = char.matrix().ok();
+    let bbox = frame.bbox(bounds.left().value, bounds.bottom().value, bounds.right().value, bounds.top().value);
+    let origin = frame.point(x.value, y.value);
+    let along = matrix.map_or((1.0, 0.0), |matrix| frame.direction(matrix.a(), matrix.b()));
+    let is_finite = [bbox.x0, bbox.y0, bbox.x1, bbox.y1, origin.0, origin.1].iter().all(|number| number.is_finite());
+    (is_finite && frame.shows(bbox)).then(|| Mark::Glyph(Glyph::new(character, bbox, origin, along)))
+}
+
+/// Marks of direction and joining: they tell a renderer something and a reader nothing.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
