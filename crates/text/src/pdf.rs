@@ -138,12 +138,10 @@ struct PageText {
 
 impl PageText {
     fn read(pdf: &PdfDocument<'_>, index: PdfPageIndex) -> Result<Self, PdfiumError> {
-        let mut page = pdf.pages().get(index)?;
         // Puts form fields and annotations among the page's own text. A page where that fails is read as it is.
-        let flattened = page.flatten().is_ok();
-        if !flattened {
-            page = pdf.pages().get(index)?;
-        }
+        // Loaded anew afterwards: the page reloads itself, but its boundaries go on using the freed one.
+        let flattened = pdf.pages().get(index)?.flatten().is_ok();
+        let page = pdf.pages().get(index)?;
         let frame = Frame::of(&page)?;
         let text = page.text()?;
         let mut marks = Vec::new();
