@@ -1,5 +1,6 @@
 //! Chooses what a model gets to read for one question.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use protocol::request::RetrievalStrategy;
@@ -9,9 +10,9 @@ use crate::index::Index;
 
 /// What a model gets to read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Context {
+pub struct Context<'a> {
     /// The passages in reading order with their pages named, or the whole document.
-    pub text: String,
+    pub text: Cow<'a, str>,
     /// Positions of the chunks in [`Index::chunks`], best first.
     pub chunks: Vec<usize>,
     /// How the passages were really chosen.
@@ -50,20 +51,20 @@ impl StrategyUsed {
 ///
 /// # Errors
 /// [`Error::OtherDocument`] when the index was built from another text.
-pub fn passages(
+pub fn passages<'a>(
     index: &Index,
-    text: &str,
+    text: &'a str,
     strategy: RetrievalStrategy,
     question: &str,
     top_k: u32,
-) -> Result<Context, Error> {
+) -> Result<Context<'a>, Error> {
     if index.text_len != text.len() {
         return Err(Error::OtherDocument { indexed: index.text_len, given: text.len() });
     }
     if index.fits_context {
         let chunks = (0..index.chunks.len()).collect();
         return Ok(Context {
-            text: text.to_owned(),
+            text: Cow::Borrowed(text),
             chunks,
             strategy_used: StrategyUsed::WholeDocument,
             fell_back: false,
@@ -87,7 +88,7 @@ pub fn passages(
         chosen.push(position);
     }
     let fell_back = !matches!(strategy, RetrievalStrategy::Simple | RetrievalStrategy::KeywordTable);
-    Ok(Context { text: in_reading_order(index, text, &chosen), chunks: chosen, strategy_used, fell_back })
+    Ok(Context { text: Cow::Owned(in_reading_order(index, text, &chosen)), chunks: chosen, strategy_used, fell_back })
 }
 
 /// The chosen chunks in reading order, overlapping ones joined, each stretch under the number of its page.
@@ -174,8 +175,9 @@ mod tests {
         let mut document = long_document();
         document.pages.truncate(1);
         let index = Index::build(&document, Chunking::choose(8000, 50, 5, false).unwrap()).unwrap();
-        let context = passages(&index, &document.text(), RetrievalStrategy::Simple, "anything", 1).unwrap();
-        assert_eq!((context.text, context.strategy_used), (document.text(), StrategyUsed::WholeDocument));
+        let text = document.text();
+        let context = passages(&index, &text, RetrievalStrategy::Simple, "anything", 1).unwrap();
+        assert_eq!((context.text.as_ref(), context.strategy_used), (text.as_str(), StrategyUsed::WholeDocument));
         assert!(passages(&index, "another text", RetrievalStrategy::Simple, "anything", 1).is_err());
     }
 }
