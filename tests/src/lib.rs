@@ -1,1 +1,1 @@
-//! (being written)
+//! The fleet, specified from outside. The specifications are the test targets under `tests/`.
