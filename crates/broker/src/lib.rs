@@ -2,11 +2,16 @@
 //!
 //! [`Broker`] is the port; one file per implementation. A broker moves bytes; it never decides what comes next.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub mod conformance;
+mod dead_letter;
 pub mod memory;
+
+pub use dead_letter::DeadLetter;
 
 /// Queues that keep a message until its consumer acknowledges it.
 #[async_trait]
@@ -14,10 +19,12 @@ pub trait Broker: Send + Sync {
     /// Publishes messages and returns when the broker has taken responsibility for all of them.
     ///
     /// # Errors
-    /// [`Error::UnknownQueue`] names the queue of a message nobody could receive; nothing is silently dropped.
+    /// [`Error::UnknownQueue`] names the queue of a message nobody could receive; then nothing of the batch was
+    /// published. [`Error::Unavailable`], [`Error::Unconfirmed`]: some of the batch may have been.
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Error>;
 
-    /// Starts to consume a queue with at most `prefetch` unacknowledged deliveries at a time.
+    /// Starts to consume a queue with at most `prefetch` unacknowledged deliveries at a time; 0 means no bound.
+    /// Several consumers of one queue take turns.
     ///
     /// # Errors
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
@@ -30,7 +37,10 @@ pub trait Broker: Send + Sync {
     async fn depth(&self, queue: &str) -> Result<Depth, Error>;
 }
 
-/// One subscription to one queue. Dropping it gives unacknowledged deliveries back to the queue.
+/// One subscription to one queue.
+///
+/// Dropping it gives its unsettled deliveries back to the queue, each at its old place and counted, and settling one
+/// of them afterwards fails. To stop gently, call `next` no more and settle what is in hand before dropping it.
 #[async_trait]
 pub trait Consumer: Send {
     /// The next delivery; `None` when the broker closed the subscription. Cancel safe.
@@ -50,13 +60,15 @@ pub struct Message {
     pub priority: u8,
     /// Whether it must survive a restart of the broker.
     pub persistent: bool,
+    /// What travels beside the content: why it is a dead letter, the trace it belongs to.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A message handed to a consumer. It has to be settled once; one that is dropped unsettled goes back to its queue.
 pub struct Delivery {
     /// The message.
     pub message: Message,
-    /// How often it was delivered before: 0 the first time.
+    /// How often it came back before: 0 the first time. What was handed back uncounted is left out.
     pub redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
@@ -83,7 +95,7 @@ pub enum Verdict {
         /// False for a worker that shuts down and hands back what it has not started.
         counted: bool,
     },
-    /// It goes to the dead letters.
+    /// It goes to the dead letters; what is rejected there is discarded.
     Reject {
         /// Why, for the operator.
         reason: String,
@@ -106,7 +118,8 @@ pub struct Topology {
     pub queues: Vec<String>,
     /// Where rejected messages and those above the delivery limit go.
     pub dead_letter: String,
-    /// How often a message is delivered before it counts as poison.
+    /// How often a message may come back before it counts as poison: with 3 it is delivered at most 4 times. The
+    /// count of RabbitMQ's `x-delivery-limit`. Dead letters may come back without limit.
     pub delivery_limit: u32,
 }
 
@@ -122,6 +135,45 @@ pub enum Error {
     /// The broker did not confirm in time.
     #[error("the broker did not confirm within {0:?}")]
     Unconfirmed(Duration),
+}
+
+impl Message {
+    /// A persistent message of the lowest priority.
+    #[must_use]
+    pub fn new(queue: impl Into<String>, id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            queue: queue.into(),
+            id: id.into(),
+            body: body.into(),
+            priority: 0,
+            persistent: true,
+            headers: BTreeMap::new(),
+        }
+    }
+
+    /// With another priority; above 9 counts as 9.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority.min(Self::HIGHEST_PRIORITY);
+        self
+    }
+
+    /// Not worth keeping over a restart of the broker: log lines, progress.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.persistent = false;
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// The priority that is delivered before all others.
+    pub const HIGHEST_PRIORITY: u8 = 9;
 }
 
 impl Delivery {

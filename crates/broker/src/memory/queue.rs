@@ -1,0 +1,105 @@
+//! One queue: what waits, in the order of delivery, and what is with consumers.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::{Depth, Message};
+
+/// Where a message stands in the line: higher priorities first, then in the order of publishing. It keeps its place
+/// for life, so that a message that comes back is not overtaken.
+type Place = (Reverse<u8>, u64);
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    ready: BTreeMap<Place, Waiting>,
+    given: HashMap<u64, Given>,
+    next_number: u64,
+    next_tag: u64,
+    /// One permit for each message in `ready`; added after the message, so that a permit always finds one.
+    pub(super) waiting: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    message: Message,
+    redeliveries: u32,
+}
+
+/// A message that is with a consumer.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// Unique for this delivery: a late verdict on an earlier one must not hit a later one.
+    pub(super) tag: u64,
+    pub(super) message: Message,
+    pub(super) redeliveries: u32,
+    place: Place,
+    consumer: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            ready: BTreeMap::new(),
+            given: HashMap::new(),
+            next_number: 0,
+            next_tag: 0,
+            waiting: Arc::new(Semaphore::new(0)),
+        }
+    }
+}
+
+impl Given {
+    /// The same message with this delivery counted.
+    pub(super) fn counted(self) -> Self {
+        Self { redeliveries: self.redeliveries + 1, ..self }
+    }
+}
+
+impl Queue {
+    /// Appends a message.
+    pub(super) fn put(&mut self, message: Message) {
+        let place = (Reverse(message.priority), self.next_number);
+        self.next_number += 1;
+        self.line_up(place, Waiting { message, redeliveries: 0 });
+    }
+
+    /// Returns a message to its old place.
+    pub(super) fn put_back(&mut self, given: Given) {
+        self.line_up(given.place, Waiting { message: given.message, redeliveries: given.redeliveries });
+    }
+
+    fn line_up(&mut self, place: Place, waiting: Waiting) {
+        self.ready.insert(place, waiting);
+        self.waiting.add_permits(1);
+    }
+
+    /// Hands the first message to a consumer.
+    pub(super) fn take(&mut self, consumer: u64) -> Option<Given> {
+        let (place, Waiting { message, redeliveries }) = self.ready.pop_first()?;
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        let given = Given { tag, message, redeliveries, place, consumer };
+        self.given.insert(tag, given.clone());
+        Some(given)
+    }
+
+    /// Takes a delivery away from its consumer; `None` when it no longer has it.
+    pub(super) fn take_back(&mut self, tag: u64) -> Option<Given> {
+        self.given.remove(&tag)
+    }
+
+    /// Takes every delivery away from a consumer, in their order of delivery.
+    pub(super) fn take_back_all(&mut self, consumer: u64) -> Vec<Given> {
+        let mut taken: Vec<Given> =
+            self.given.extract_if(|_, given| given.consumer == consumer).map(|(_, given)| given).collect();
+        taken.sort_unstable_by_key(|given| given.tag);
+        taken
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        Depth { ready: self.ready.len() as u64, unacked: self.given.len() as u64 }
+    }
+}
