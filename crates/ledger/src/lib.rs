@@ -14,8 +14,10 @@ use jiff::Timestamp;
 use protocol::answer::Usage;
 use protocol::{Callback, Job, Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
 
-mod error;
+#[cfg(feature = "conformance")]
 pub mod conformance;
+mod error;
+mod fold;
 pub mod sqlite;
 
 pub use error::Error;
@@ -183,6 +185,13 @@ pub struct RunSummary {
     pub ended_at: Option<Timestamp>,
     /// How many of its task runs are in which state.
     pub tasks: BTreeMap<&'static str, u64>,
+}
+
+impl Applied {
+    /// The report for a run that the ledger does not hold.
+    pub(crate) fn unknown(run_id: RunId) -> Self {
+        Self { run_id, tenant: None, actions: Vec::new(), jobs: Vec::new() }
+    }
 }
 
 impl RunSummary {

@@ -1,0 +1,70 @@
+//! What every ledger has to do, as a suite that each implementation runs against itself:
+//!
+//! ```ignore
+//! ledger::conformance_tests!(async { (Arc::new(MyLedger::connect().await.unwrap()), ()) });
+//! ```
+//!
+//! The expression gives an empty ledger and whatever has to stay alive with it. Each case becomes a test of its own.
+
+#![expect(clippy::missing_panics_doc, reason = "a case panics exactly when the ledger does not conform")]
+
+mod fan_out;
+mod kit;
+mod outbox;
+mod progress;
+mod reads;
+mod submission;
+mod timers;
+
+pub use fan_out::*;
+pub use outbox::*;
+pub use progress::*;
+pub use reads::*;
+pub use submission::*;
+pub use timers::*;
+
+/// One test per case of the suite; see [the module](crate::conformance).
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::conformance_tests! { @each $make;
+            a_key_records_one_run_per_tenant,
+            a_key_used_for_something_else_is_refused,
+            a_thousand_runs_are_submitted_at_once,
+            an_unknown_workflow_is_refused,
+            a_changed_workflow_needs_another_version,
+            runs_are_admitted_oldest_first_up_to_the_limit,
+            a_chain_hands_its_outputs_on_to_the_end,
+            a_callback_counts_once,
+            an_end_may_overtake_its_start,
+            what_a_snooze_stored_reaches_the_next_attempt,
+            a_lost_attempt_is_tried_again_and_cannot_report_later,
+            a_cancelled_run_stays_cancelled,
+            an_event_for_an_unknown_run_is_reported,
+            a_batch_may_touch_many_runs_many_times,
+            concurrent_callbacks_end_each_run_once,
+            a_list_of_any_length_is_mapped_and_collected_in_order,
+            an_event_can_come_between_the_children_of_a_mapped_task,
+            a_job_stays_in_the_outbox_until_it_is_marked,
+            a_mark_for_a_stale_attempt_publishes_nothing,
+            forgotten_marks_bring_back_whatever_has_not_ended,
+            a_rebuilt_job_equals_the_one_handed_out,
+            a_retry_waits_for_its_timer,
+            a_run_ends_at_its_deadline,
+            a_job_that_nobody_starts_expires,
+            the_longest_overdue_comes_first,
+            tenants_see_their_own_runs_alone,
+            a_list_is_paged_newest_first,
+            every_attempt_is_remembered_with_what_it_consumed,
+        }
+    };
+    (@each $make:expr; $($case:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (ledger, _kept_alive) = $make.await;
+                $crate::conformance::$case(ledger).await;
+            }
+        )+
+    };
+}

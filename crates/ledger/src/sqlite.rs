@@ -1,0 +1,179 @@
+//! The ledger in an SQLite file: for one process and nothing installed.
+//!
+//! One connection writes, each operation in one `BEGIN IMMEDIATE` transaction; a few others read beside it (WAL).
+//! What was acknowledged survives the death of the process and the loss of power: commits are synced to the disk
+//! (`docs/adr/0002-sqlite-for-the-embedded-ledger.md` has the price).
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::Event;
+use jiff::Timestamp;
+use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use crate::fold::{Step, by_run, fold};
+use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Submitted};
+
+mod connect;
+mod load;
+mod outbox;
+mod read;
+mod store;
+mod submit;
+mod timers;
+mod values;
+mod workflows;
+
+use connect::Pools;
+use values::truncated;
+use workflows::Workflows;
+
+/// A ledger in an SQLite database.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    pools: Pools,
+    workflows: Workflows,
+}
+
+impl SqliteLedger {
+    /// Opens the database file, creating it and its folder where missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database, or was written by a newer version.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self { pools: connect::file(path).await?, workflows: Workflows::default() })
+    }
+
+    /// A ledger that is gone when it is dropped, for tests.
+    ///
+    /// # Errors
+    /// When the database cannot be set up.
+    pub async fn in_memory() -> Result<Self, Error> {
+        Ok(Self { pools: connect::memory().await?, workflows: Workflows::default() })
+    }
+
+    /// A transaction that has the right to write from its first statement on, so that it cannot fail half-way
+    /// because another process wrote in between.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.pools.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A transaction that sees one state of the database throughout.
+    async fn read(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.pools.readers.begin().await?)
+    }
+
+    /// Takes every run through its steps and stores the results.
+    async fn take(
+        &self,
+        connection: &mut SqliteConnection,
+        steps: impl IntoIterator<Item = Step>,
+        now: Timestamp,
+    ) -> Result<Vec<Applied>, Error> {
+        let groups = by_run(steps);
+        let ids: Vec<RunId> = groups.iter().map(|(run_id, _)| *run_id).collect();
+        let mut runs = load::runs(connection, &self.workflows, &ids).await?;
+        let mut folds = Vec::with_capacity(groups.len());
+        let mut unknown = Vec::new();
+        for (place, (run_id, steps)) in groups.into_iter().enumerate() {
+            match runs.remove(&run_id) {
+                Some(mut loaded) => {
+                    let folded = fold(&mut loaded, steps, now);
+                    folds.push((loaded, folded));
+                }
+                None => unknown.push((place, Applied::unknown(run_id))),
+            }
+        }
+        store::save(connection, &folds).await?;
+        let mut applied: Vec<Applied> = folds.into_iter().map(|(_, folded)| folded.applied).collect();
+        for (place, report) in unknown {
+            applied.insert(place, report);
+        }
+        Ok(applied)
+    }
+
+    /// [`Self::take`] as a transaction of its own.
+    async fn take_all(&self, steps: impl IntoIterator<Item = Step>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        let mut transaction = self.write().await?;
+        let applied = self.take(&mut transaction, steps, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(applied)
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn register(&self, workflow: &Workflow) -> Result<(), Error> {
+        let mut connection = self.pools.writer.acquire().await?;
+        self.workflows.register(&mut connection, workflow).await
+    }
+
+    async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
+        let mut transaction = self.write().await?;
+        let submitted = submit::submit(&mut transaction, &self.workflows, runs, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(submitted)
+    }
+
+    async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut transaction = self.write().await?;
+        let queued = load::queued(&mut transaction, rows(limit)).await?;
+        let steps = queued.into_iter().map(|run_id| Step::event((run_id, Event::Admitted)));
+        let applied = self.take(&mut transaction, steps, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
+    }
+
+    async fn apply(&self, events: Vec<(RunId, Event)>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        self.take_all(events.into_iter().map(Step::event), now).await
+    }
+
+    async fn record(&self, callbacks: Vec<Callback>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        self.take_all(callbacks.into_iter().map(Step::callback), now).await
+    }
+
+    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut snapshot = self.read().await?;
+        outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await
+    }
+
+    async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        outbox::mark(&mut transaction, jobs, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn forget_published(&self) -> Result<u64, Error> {
+        let mut transaction = self.write().await?;
+        let forgotten = outbox::forget(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(forgotten)
+    }
+
+    async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        timers::due(&mut connection, rows(limit), now).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        timers::next_due(&mut connection).await
+    }
+
+    async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {
+        let mut snapshot = self.read().await?;
+        read::run(&mut snapshot, &self.workflows, tenant, id).await
+    }
+
+    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
+        let mut snapshot = self.read().await?;
+        read::runs(&mut snapshot, tenant, before, rows(limit)).await
+    }
+}
+
+/// A limit as SQL understands it.
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

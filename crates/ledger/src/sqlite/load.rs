@@ -1,0 +1,113 @@
+//! Reads runs back as the engine knows them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::{Run, TaskRun};
+use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId, Workflow};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::values::{Columns, corrupt, id};
+use super::workflows::Workflows;
+use crate::Error;
+use crate::fold::Loaded;
+
+/// Well below the number of variables that a statement may have.
+pub(super) const IDS_PER_QUERY: usize = 1_000;
+
+/// The runs that exist among `ids`.
+pub(super) async fn runs(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    ids: &[RunId],
+) -> Result<HashMap<RunId, Loaded>, Error> {
+    let mut loaded = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(IDS_PER_QUERY) {
+        let mut query = QueryBuilder::new(
+            "SELECT id, tenant, workflow, workflow_version, state, error, created_at, started_at, ended_at, \
+             deadline_at, input FROM runs WHERE id IN (",
+        );
+        push_ids(&mut query, ids);
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let run = run(connection, workflows, &row).await?;
+            loaded.insert(run.run.id, run);
+        }
+        let mut query = QueryBuilder::new(
+            "SELECT run_id, id, task, item, state, attempt, failures, due_at, queued_at, started_at, ended_at, \
+             output, fan_out, error, snooze_state, worker FROM task_runs WHERE run_id IN (",
+        );
+        push_ids(&mut query, ids);
+        query.push(" ORDER BY run_id, position");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let (run_id, task_run) = task_run(&row)?;
+            let run = loaded.get_mut(&run_id).ok_or_else(|| corrupt("task run", "its run is missing"))?;
+            run.run.tasks.push(task_run);
+        }
+    }
+    Ok(loaded)
+}
+
+/// Ends an `IN (` list.
+pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: &[RunId]) {
+    let mut list = query.separated(", ");
+    for run_id in ids {
+        list.push_bind(id(run_id.as_uuid()));
+    }
+    list.push_unseparated(")");
+}
+
+async fn run(connection: &mut SqliteConnection, workflows: &Workflows, row: &SqliteRow) -> Result<Loaded, Error> {
+    let mut columns = Columns::of(row);
+    let id = RunId::from_uuid(columns.id()?);
+    let tenant: String = columns.get()?;
+    let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+    let name: String = columns.get()?;
+    let version = columns.number("workflow version")?;
+    let workflow: Arc<Workflow> = workflows.version(connection, &name, version).await?;
+    let run = Run {
+        id,
+        tenant,
+        workflow,
+        state: columns.state("run state", RunState::parse)?,
+        error: columns.optional_json("error")?,
+        created_at: columns.time()?,
+        started_at: columns.optional_time()?,
+        ended_at: columns.optional_time()?,
+        deadline_at: columns.optional_time()?,
+        tasks: Vec::new(),
+    };
+    Ok(Loaded { run, input: columns.json("input")? })
+}
+
+fn task_run(row: &SqliteRow) -> Result<(RunId, TaskRun), Error> {
+    let mut columns = Columns::of(row);
+    let run_id = RunId::from_uuid(columns.id()?);
+    let task_run = TaskRun {
+        id: TaskRunId::from_uuid(columns.id()?),
+        task: columns.get()?,
+        index: columns.optional_number("item")?,
+        state: columns.state("task state", TaskState::parse)?,
+        attempt: columns.number("attempt")?,
+        failures: columns.number("number of failures")?,
+        due_at: columns.optional_time()?,
+        queued_at: columns.optional_time()?,
+        started_at: columns.optional_time()?,
+        ended_at: columns.optional_time()?,
+        output: columns.optional_json("output")?,
+        fan_out: columns.optional_number("fan-out")?,
+        error: columns.optional_json("error")?,
+        snooze_state: columns.optional_json("snooze state")?.unwrap_or_default(),
+        worker: columns.get()?,
+    };
+    Ok((run_id, task_run))
+}
+
+/// Runs that wait for admission, oldest first.
+pub(super) async fn queued(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<RunId>, Error> {
+    let rows = sqlx::query("SELECT id FROM runs WHERE state = 'queued' ORDER BY created_at, id LIMIT ?")
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Columns::of(row).id().map(RunId::from_uuid)).collect()
+}

@@ -1,0 +1,83 @@
+//! The outbox: queued task runs whose job is not on the broker yet.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use protocol::{Job, RunId, TaskRunId};
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::load;
+use super::store::ROWS;
+use super::values::{Columns, id, micros};
+use super::workflows::Workflows;
+use crate::Error;
+
+/// Jobs released at least `age` ago and not published, oldest first.
+pub(super) async fn unpublished(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    age: Duration,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<Job>, Error> {
+    // An age beyond the calendar leaves nothing old enough.
+    let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(
+        "SELECT run_id, id FROM task_runs \
+         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= ? ORDER BY queued_at LIMIT ?",
+    )
+    .bind(micros(latest))
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut wanted = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        wanted.push((RunId::from_uuid(columns.id()?), TaskRunId::from_uuid(columns.id()?)));
+    }
+    let mut run_ids: Vec<RunId> = wanted.iter().map(|(run_id, _)| *run_id).collect();
+    run_ids.sort_unstable();
+    run_ids.dedup();
+    let runs = load::runs(connection, workflows, &run_ids).await?;
+    let job = |(run_id, task_run)| {
+        let loaded = runs.get(&run_id)?;
+        loaded.run.job(task_run, &loaded.input)
+    };
+    Ok(wanted.into_iter().filter_map(job).collect())
+}
+
+/// Marks attempts as published where they still are the current ones.
+pub(super) async fn mark(
+    connection: &mut SqliteConnection,
+    jobs: &[(TaskRunId, u32)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    for jobs in jobs.chunks(ROWS) {
+        let mut query = QueryBuilder::new("UPDATE task_runs SET published_attempt = attempt, published_at = ");
+        query.push_bind(micros(now)).push(" FROM (");
+        query.push_values(jobs, |mut row, (task_run, attempt)| {
+            row.push_bind(id(task_run.as_uuid())).push_bind(*attempt);
+        });
+        query.push(") AS v WHERE task_runs.id = v.column1 AND task_runs.attempt = v.column2");
+        query.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Puts every published job that has not ended back into the outbox. A job that had started is `queued` again,
+/// with the same attempt: nobody can have recorded its end, and its worker will not.
+/// It did start once, so its queue wait is over. A start may have been reported before the mark was set, so it counts
+/// as a mark. Mapped tasks run without an attempt of their own and stay as they are.
+pub(super) async fn forget(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    let forgotten = sqlx::query(
+        "UPDATE task_runs SET \
+            expires_at = CASE state WHEN 'queued' THEN expires_at END, \
+            state = 'queued', started_at = NULL, worker = NULL, published_at = NULL, published_attempt = 0 \
+         WHERE state IN ('queued', 'running') AND attempt > 0 AND (state = 'running' OR published_attempt = attempt)",
+    )
+    .execute(connection)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

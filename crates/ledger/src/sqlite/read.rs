@@ -1,0 +1,113 @@
+//! What callers see of runs: one in full, or a page of a tenant's list.
+
+use std::collections::{BTreeMap, HashMap};
+
+use protocol::answer::Usage;
+use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::load;
+use super::values::{Columns, id};
+use super::workflows::Workflows;
+use crate::fold::Loaded;
+use crate::{AttemptRecord, Error, RunRecord, RunSummary};
+
+/// The tenant's run of that id.
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    tenant: &TenantId,
+    run_id: RunId,
+) -> Result<Option<RunRecord>, Error> {
+    let loaded = load::runs(connection, workflows, &[run_id]).await?.remove(&run_id);
+    let Some(Loaded { run, input }) = loaded.filter(|loaded| loaded.run.tenant == *tenant) else {
+        return Ok(None);
+    };
+    let attempts = attempts(connection, run_id).await?;
+    let mut usage = Usage::default();
+    for record in attempts.values().flatten() {
+        usage += &record.usage;
+    }
+    Ok(Some(RunRecord { run, input, attempts, usage }))
+}
+
+async fn attempts(
+    connection: &mut SqliteConnection,
+    run_id: RunId,
+) -> Result<BTreeMap<TaskRunId, Vec<AttemptRecord>>, Error> {
+    let rows = sqlx::query(
+        "SELECT a.task_run_id, a.attempt, a.worker, a.outcome, a.error, a.started_at, a.ended_at, a.usage \
+         FROM task_runs t JOIN attempts a ON a.task_run_id = t.id WHERE t.run_id = ? \
+         ORDER BY t.position, a.attempt",
+    )
+    .bind(id(run_id.as_uuid()))
+    .fetch_all(connection)
+    .await?;
+    let mut attempts: BTreeMap<TaskRunId, Vec<AttemptRecord>> = BTreeMap::new();
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        let task_run = TaskRunId::from_uuid(columns.id()?);
+        attempts.entry(task_run).or_default().push(AttemptRecord {
+            attempt: columns.number("attempt")?,
+            worker: columns.get()?,
+            outcome: columns.get()?,
+            error: columns.optional_json("error")?,
+            started_at: columns.time()?,
+            ended_at: columns.time()?,
+            usage: columns.optional_json("usage")?.unwrap_or_default(),
+        });
+    }
+    Ok(attempts)
+}
+
+/// A page of a tenant's runs, newest first.
+pub(super) async fn runs(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    before: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<RunSummary>, Error> {
+    let mut query = QueryBuilder::new("SELECT id, workflow, state, created_at, ended_at FROM runs WHERE tenant = ");
+    query.push_bind(tenant.as_str());
+    if let Some(before) = before {
+        query.push(" AND id < ").push_bind(id(before.as_uuid()));
+    }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+    let mut runs = Vec::new();
+    for row in query.build().fetch_all(&mut *connection).await? {
+        let mut columns = Columns::of(&row);
+        runs.push(RunSummary {
+            id: RunId::from_uuid(columns.id()?),
+            workflow: columns.get()?,
+            state: columns.state("run state", RunState::parse)?,
+            created_at: columns.time()?,
+            ended_at: columns.optional_time()?,
+            tasks: BTreeMap::new(),
+        });
+    }
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let mut counts = task_counts(connection, &ids).await?;
+    for run in &mut runs {
+        run.tasks = counts.remove(&run.id).unwrap_or_default();
+    }
+    Ok(runs)
+}
+
+async fn task_counts(
+    connection: &mut SqliteConnection,
+    run_ids: &[RunId],
+) -> Result<HashMap<RunId, BTreeMap<&'static str, u64>>, Error> {
+    let mut counts: HashMap<RunId, BTreeMap<&'static str, u64>> = HashMap::new();
+    for run_ids in run_ids.chunks(load::IDS_PER_QUERY) {
+        let mut query = QueryBuilder::new("SELECT run_id, state, count(*) FROM task_runs WHERE run_id IN (");
+        load::push_ids(&mut query, run_ids);
+        query.push(" GROUP BY run_id, state");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let mut columns = Columns::of(&row);
+            let run_id = RunId::from_uuid(columns.id()?);
+            let state = columns.state("task state", TaskState::parse)?;
+            counts.entry(run_id).or_default().insert(state.as_str(), columns.number("count")?);
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,93 @@
+//! Records submissions, each idempotency key once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::Run;
+use jiff::Timestamp;
+use protocol::{Payload, RunId, TenantId, Workflow};
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::store::{self, ROWS};
+use super::values::{Columns, corrupt, json, parsed};
+use super::workflows::Workflows;
+use crate::{Error, NewRun, Submitted};
+
+/// A tenant's idempotency key.
+type Key = (TenantId, String);
+
+/// What a key was first used for.
+struct FirstUse {
+    id: RunId,
+    workflow: String,
+    input: Payload,
+}
+
+/// Inserts the runs whose keys are new.
+pub(super) async fn submit(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    runs: Vec<NewRun>,
+    now: Timestamp,
+) -> Result<Vec<Submitted>, Error> {
+    let mut latest: HashMap<String, Arc<Workflow>> = HashMap::new();
+    for new in &runs {
+        if !latest.contains_key(&new.workflow) {
+            latest.insert(new.workflow.clone(), workflows.latest(connection, &new.workflow).await?);
+        }
+    }
+    let mut used = first_uses(connection, &runs).await?;
+    let mut submitted = Vec::with_capacity(runs.len());
+    let mut fresh = Vec::with_capacity(runs.len());
+    for new in runs {
+        if let Some(key) = key_of(&new) {
+            // Compared as it reads back from the store.
+            let input: Payload = parsed("input", &json("input", &new.input)?)?;
+            if let Some(first) = used.get(&key) {
+                if first.workflow != new.workflow || first.input != input {
+                    return Err(Error::IdempotencyConflict(key.1));
+                }
+                submitted.push(Submitted { id: first.id, created: false });
+                continue;
+            }
+            used.insert(key, FirstUse { id: new.id, workflow: new.workflow.clone(), input });
+        }
+        submitted.push(Submitted { id: new.id, created: true });
+        let run = Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now);
+        fresh.push((run, new));
+    }
+    store::insert(connection, &fresh).await?;
+    Ok(submitted)
+}
+
+fn key_of(new: &NewRun) -> Option<Key> {
+    new.idempotency_key.clone().map(|key| (new.tenant.clone(), key))
+}
+
+/// What the keys among `runs` were used for before.
+async fn first_uses(connection: &mut SqliteConnection, runs: &[NewRun]) -> Result<HashMap<Key, FirstUse>, Error> {
+    let keys: Vec<Key> = runs.iter().filter_map(key_of).collect();
+    let mut found = HashMap::new();
+    for keys in keys.chunks(ROWS) {
+        let mut query = QueryBuilder::new(
+            "SELECT tenant, idempotency_key, id, workflow, input FROM runs WHERE (tenant, idempotency_key) IN (",
+        );
+        query.push_values(keys, |mut row, (tenant, key)| {
+            row.push_bind(tenant.as_str()).push_bind(key.as_str());
+        });
+        query.push(")");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let mut columns = Columns::of(&row);
+            let tenant: String = columns.get()?;
+            let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+            let key = (tenant, columns.get()?);
+            let first = FirstUse {
+                id: RunId::from_uuid(columns.id()?),
+                workflow: columns.get()?,
+                input: columns.json("input")?,
+            };
+            found.insert(key, first);
+        }
+    }
+    Ok(found)
+}
