@@ -74,7 +74,7 @@ impl Ignored {
     }
 }
 
-/// What [`crate::apply`] did.
+/// What [`crate::apply`] or [`crate::apply_all`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transition {
     /// What to do, in order.
@@ -83,4 +83,6 @@ pub struct Transition {
     pub touched: BTreeSet<usize>,
     /// Whether fields of the run itself changed.
     pub run_changed: bool,
+    /// Which of the given events changed nothing, by their position; each has an [`Action::Ignored`] too.
+    pub ignored: Vec<usize>,
 }

@@ -4,15 +4,17 @@ use jiff::Timestamp;
 use protocol::{RunState, TaskError, TaskRunId};
 
 use crate::machine::Machine;
-use crate::{Action, Event, Ignored, Run, Transition};
+use crate::{Event, Ignored, Run, Transition};
 
 /// What a rule says when an event has to change nothing: why, and about which task run.
 pub(crate) type Verdict = Result<(), (Option<TaskRunId>, Ignored)>;
 
 /// Changes `run` as `event` demands and says what to do about it.
 ///
-/// The workflow must be valid ([`protocol::Workflow::validate`]) and `run.tasks` ordered as [`Run::tasks`] says.
-/// An event that comes late, twice or out of order changes nothing and is answered with [`Action::Ignored`].
+/// An event that comes late, twice or out of order changes nothing and is answered with [`crate::Action::Ignored`].
+///
+/// # Panics
+/// When the workflow is not valid ([`protocol::Workflow::validate`]) or `run.tasks` is not as [`Run::tasks`] says.
 pub fn apply(run: &mut Run, event: Event, now: Timestamp) -> Transition {
     apply_all(run, [event], now)
 }
@@ -23,9 +25,9 @@ pub fn apply(run: &mut Run, event: Event, now: Timestamp) -> Transition {
 /// here together. Work that a later event of the batch made pointless is not among the actions.
 pub fn apply_all(run: &mut Run, events: impl IntoIterator<Item = Event>, now: Timestamp) -> Transition {
     let mut machine = Machine::new(run, now);
-    for event in events {
+    for (nth, event) in events.into_iter().enumerate() {
         if let Err((task_run, reason)) = machine.handle(event) {
-            machine.act(Action::Ignored { task_run, reason });
+            machine.ignore(nth, task_run, reason);
         }
         machine.settle();
     }

@@ -34,6 +34,7 @@ impl Run {
             index: task_run.index,
             map_over: spec.map_over.clone(),
             attempt: task_run.attempt,
+            retries_left: spec.retry.max_attempts.saturating_sub(task_run.failures.saturating_add(1)),
             input: input.clone(),
             outputs: self.ancestor_outputs(&task_run.task),
             errors: self.ancestor_errors(&task_run.task),

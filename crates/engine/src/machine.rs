@@ -8,7 +8,7 @@ use protocol::workflow::{OnFailure, TaskSpec};
 use protocol::{RunState, TaskRunId, TaskState, Workflow};
 
 use crate::readiness::Gate;
-use crate::{Action, Run, TaskRun, Transition};
+use crate::{Action, Ignored, Run, TaskRun, Transition};
 
 /// A run in motion. Task runs are named by their position in `run.tasks`. The first ones, one per task of the
 /// workflow, are *heads* and share their position with their task; a head with `map_over` has *children* behind them.
@@ -44,11 +44,8 @@ impl<'run> Machine<'run> {
         let mut dependents = vec![Vec::new(); width];
         let mut missing = vec![0; width];
         for (head, spec) in workflow.tasks.iter().enumerate() {
-            let mut parents: Vec<usize> =
-                spec.parents.iter().filter_map(|parent| by_name.get(parent.as_str()).copied()).collect();
-            parents.sort_unstable();
-            parents.dedup();
-            for parent in parents {
+            // A parent named twice is missing twice and opens the gate twice.
+            for &parent in spec.parents.iter().filter_map(|parent| by_name.get(parent.as_str())) {
                 dependents[parent].push(head);
                 let gate = Gate::behind(run.tasks[parent].state, workflow.tasks[parent].on_failure);
                 missing[head] += usize::from(gate != Gate::Open);
@@ -109,6 +106,12 @@ impl<'run> Machine<'run> {
 
     pub(crate) fn act(&mut self, action: Action) {
         self.transition.actions.push(action);
+    }
+
+    /// Notes that the `nth` event changed nothing.
+    pub(crate) fn ignore(&mut self, nth: usize, task_run: Option<TaskRunId>, reason: Ignored) {
+        self.transition.ignored.push(nth);
+        self.act(Action::Ignored { task_run, reason });
     }
 
     /// Hands the next attempt of a task run out for work.

@@ -1,6 +1,6 @@
 //! Cancellation and deadlines, and what arrives after the end.
 
-use engine::{Action, Event, Ignored};
+use engine::{Action, Event, Ignored, apply_all};
 use protocol::{RunState, TaskRunId};
 
 use crate::harness::{Bench, done, fail, list, map_workflow, retry, transient, workflow};
@@ -84,4 +84,20 @@ fn a_report_about_an_unknown_task_run_is_ignored() {
     let mut bench = Bench::admitted(workflow(&[("a", &[])]));
     let event = Event::TimerDue { task_run: TaskRunId::new(), attempt: 1 };
     bench.assert_ignored(event, Ignored::UnknownTaskRun);
+}
+
+#[test]
+fn a_batch_hands_out_no_work_that_it_withdrew_itself() {
+    let mut bench = Bench::admitted(workflow(&[("a", &[]), ("b", &["a"]), ("c", &[])]));
+    let events = [
+        bench.finished_event("c", 1, retry()),
+        bench.finished_event("a", 1, done()),
+        bench.finished_event("a", 1, done()),
+        Event::Cancel { reason: "enough".to_owned() },
+    ];
+    let transition = apply_all(&mut bench.run, events, bench.now);
+    let repeated = Action::Ignored { task_run: Some(bench.id("a")), reason: Ignored::AlreadyEnded };
+    let ended = Action::RunEnded { state: RunState::Cancelled };
+    assert_eq!(transition.actions, [repeated, bench.abort("b"), ended]);
+    assert_eq!(transition.ignored, [2]);
 }

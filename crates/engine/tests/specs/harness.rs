@@ -5,9 +5,7 @@ use std::sync::Arc;
 use engine::{Action, Event, Ignored, Run, TaskRun, Transition, apply};
 use jiff::{SignedDuration, Timestamp};
 use protocol::workflow::OnFailure;
-use protocol::{
-    ErrorClass, Outcome, Payload, RunId, RunState, TaskError, TaskRunId, TaskSpec, TaskState, TenantId, Workflow,
-};
+use protocol::{ErrorClass, Outcome, Payload, RunId, RunState, TaskError, TaskRunId, TaskSpec, TenantId, Workflow};
 use serde_json::json;
 
 /// A workflow of tasks with their parents; settings are made on its specs.
@@ -181,8 +179,8 @@ impl Bench {
             | Event::TimerDue { task_run, .. } => Some(*task_run),
             Event::Admitted | Event::Cancel { .. } | Event::DeadlinePassed => None,
         };
-        let ignored = vec![Action::Ignored { task_run: named, reason }];
-        assert_eq!(transition, Transition { actions: ignored, ..Transition::default() }, "{event:?}");
+        let actions = vec![Action::Ignored { task_run: named, reason }];
+        assert_eq!(transition, Transition { actions, ignored: vec![0], ..Transition::default() }, "{event:?}");
         assert_eq!(self.run, before, "{event:?}");
     }
 }
@@ -194,15 +192,3 @@ pub(crate) fn ended(transition: &Transition) -> Option<RunState> {
         _ => None,
     })
 }
-
-/// Every state of a task run.
-pub(crate) const STATES: [TaskState; 8] = [
-    TaskState::Blocked,
-    TaskState::Queued,
-    TaskState::Running,
-    TaskState::Waiting,
-    TaskState::Succeeded,
-    TaskState::Failed,
-    TaskState::Skipped,
-    TaskState::Cancelled,
-];
