@@ -110,8 +110,6 @@ fn head(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     if head.is_empty() { Err(Error::Empty) } else { Ok(head) }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::io("reading the file", &error.into())))
 }

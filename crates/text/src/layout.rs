@@ -106,3 +106,6 @@ fn line(grid: columns::Grid, row: Vec<Fragment>) -> Option<Line> {
     let words = segments.into_iter().flatten().map(|word| Word { text: word.text, bbox: word.bbox }).collect();
     Some(Line { text, bbox, words })
 }
+
+#[cfg(test)]
+mod tests;

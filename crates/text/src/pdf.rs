@@ -22,13 +22,11 @@ const FALLBACK_SIZE: (f32, f32) = (612.0, 792.0);
 pub(crate) fn read(request: &Request) -> Result<Reading, Error> {
     let limits = &request.limits;
     let bytes = fs::read(&request.file).map_err(|error| Error::io("reading the file", &error))?;
-    let library = Pdfium::bind_to_library(&request.pdfium).map_err(|error| Error::PdfiumUnusable {
-        path: request.pdfium.clone(),
-        detail: error.to_string(),
-    })?;
+    let library = Pdfium::bind_to_library(&request.pdfium)
+        .map_err(|error| Error::PdfiumUnusable { path: request.pdfium.clone(), detail: error.to_string() })?;
     let pdfium = Pdfium::new(library);
     let pdf = pdfium
-        .load_pdf_from_byte_vec(bytes, request.password.as_deref())
+        .load_pdf_from_byte_slice(&bytes, request.password.as_deref())
         .map_err(|error| not_opened(&error, request.password.is_some()))?;
     if pdf.form().is_some_and(|form| form.form_type() == PdfFormType::XfaFull) {
         return Err(Error::XfaOnly);
@@ -54,8 +52,17 @@ pub(crate) fn read(request: &Request) -> Result<Reading, Error> {
     if trouble.damaged.len() == pages.len() {
         return Err(Error::corrupt("none of its pages can be read"));
     }
+    if trouble.blank.len() == pages.len() && needs_rendering(&bytes) {
+        return Err(Error::XfaOnly);
+    }
     let document = Document { media_type: "application/pdf".to_owned(), pages };
     Ok(Reading { document, warnings: trouble.warnings() })
+}
+
+/// Whether the file says that its pages have yet to be drawn: an XFA form without its form dictionary.
+fn needs_rendering(file: &[u8]) -> bool {
+    const MARK: &[u8] = b"/NeedsRendering true";
+    file.windows(MARK.len()).any(|window| window == MARK)
 }
 
 /// What is reported once for the document rather than failing it.
@@ -161,9 +168,7 @@ fn read_mark(char: &PdfPageTextChar<'_>, frame: &Frame, half: &mut Option<u16>) 
             *half = u16::try_from(unit).ok();
             return None;
         }
-        (unit @ 0xdc00..=0xdfff, Some(first)) => {
-            char::decode_utf16([first, u16::try_from(unit).ok()?]).next()?.ok()?
-        }
+        (unit @ 0xdc00..=0xdfff, Some(first)) => char::decode_utf16([first, u16::try_from(unit).ok()?]).next()?.ok()?,
         // A hyphen at the end of a line comes as one of these.
         (0x02 | 0xad | 0xfffe, _) => '-',
         (value, _) => char::from_u32(value)?,

@@ -145,7 +145,10 @@ mod tests {
     fn pages_end_at_form_feeds_and_after_sixty_lines() {
         let long = "line\n".repeat(61);
         assert_eq!(document("a\u{c}b\n\u{c}", "text/plain").pages.len(), 2);
-        assert_eq!(document(&long, "text/plain").pages.iter().map(|page| page.lines.len()).collect::<Vec<_>>(), [60, 1]);
+        assert_eq!(
+            document(&long, "text/plain").pages.iter().map(|page| page.lines.len()).collect::<Vec<_>>(),
+            [60, 1]
+        );
         assert_eq!(document("", "text/plain").pages.len(), 1);
     }
 

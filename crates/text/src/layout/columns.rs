@@ -4,7 +4,7 @@ use super::fragments::Fragment;
 use crate::unicode::{is_right_to_left, normalise};
 
 /// A gap wider than this part of the height separates columns rather than words.
-const COLUMN_GAP: f32 = 1.2;
+const COLUMN_GAP: f32 = 1.0;
 
 /// Between columns stand at least so many spaces, so that they can be told from words.
 const COLUMN_SPACES: usize = 2;

@@ -11,12 +11,19 @@ const SAME_PLACE: f32 = 0.1;
 /// Side of the squares by which neighbours are found, in points; larger than [`SAME_PLACE`] of any usual height.
 const CELL: f32 = 4.0;
 
-/// The marks without characters that stand on top of an equal one.
+/// The marks without characters that stand on top of an equal one. Letters that follow each other in the very same box
+/// are no duplicates but a ligature taken apart: both letters f of "office" come that way.
 pub(super) fn dropped(marks: &[Mark]) -> Vec<&Mark> {
     let mut seen: HashMap<(char, i32, i32), Vec<&Glyph>> = HashMap::new();
     let mut kept = Vec::with_capacity(marks.len());
+    let mut last: Option<&Glyph> = None;
     for mark in marks {
         if let Mark::Glyph(glyph) = mark {
+            let is_ligature = last.replace(glyph).is_some_and(|last| last.bbox == glyph.bbox);
+            if is_ligature {
+                kept.push(mark);
+                continue;
+            }
             let (column, row) = cell(glyph);
             let mut around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (column + dx, row + dy)));
             let near = |(column, row)| seen.get(&(glyph.character, column, row));

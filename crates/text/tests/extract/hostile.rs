@@ -1,0 +1,105 @@
+//! Documents that want too much: the child ends, its parent hears why.
+
+use std::process::{Command, Stdio};
+
+use text::Limits;
+
+use super::*;
+
+fn limited(limits: Limits) -> Config {
+    Config { limits, ..config() }
+}
+
+#[tokio::test]
+async fn a_memory_bomb_is_stopped_by_its_limit() {
+    const MIB: u64 = 1024 * 1024;
+    let bomb = pdf::flate_bomb(400 << 20);
+    assert!((bomb.len() as u64) < 3 * MIB);
+    let error = read_with(limited(Limits { memory_bytes: 256 * MIB, ..Limits::default() }), "a.pdf", &bomb).await;
+    assert_eq!(error.unwrap_err(), Error::TooComplex(Limit::MemoryBytes(256 * MIB)));
+}
+
+#[tokio::test]
+async fn endless_work_is_stopped_by_the_processor_limit() {
+    let config = limited(Limits { cpu_seconds: 1, ..Limits::default() });
+    let error = read_with(config, "a.pdf", &pdf::billion_forms()).await.unwrap_err();
+    assert_eq!(error, Error::TooComplex(Limit::CpuSeconds(1)));
+}
+
+#[tokio::test]
+async fn endless_work_is_stopped_by_the_clock() {
+    let wall = Duration::from_millis(300);
+    let mut config = limited(Limits { wall, ..Limits::default() });
+    let mark = mark(&mut config, "stopped-by-the-clock");
+    let error = read_with(config, "a.pdf", &pdf::billion_forms()).await.unwrap_err();
+    assert_eq!(error, Error::TooComplex(Limit::Wall(wall)));
+    assert_eq!(running(&mark), 0);
+}
+
+#[tokio::test]
+async fn pages_and_output_are_limited() {
+    let config = limited(Limits { pages: 0, ..Limits::default() });
+    let invoice = std::fs::read(repository().join("examples/invoice.pdf")).unwrap();
+    assert_eq!(read_with(config, "a.pdf", &invoice).await.unwrap_err(), Error::TooComplex(Limit::Pages(0)));
+    let config = limited(Limits { output_bytes: 1000, ..Limits::default() });
+    assert_eq!(read_with(config, "a.pdf", &invoice).await.unwrap_err(), Error::TooComplex(Limit::OutputBytes(1000)));
+}
+
+#[tokio::test]
+async fn dropping_the_future_ends_the_child() {
+    let mut config = config();
+    let mark = mark(&mut config, "dropped");
+    let (_folder, source) = written("a.pdf", &pdf::billion_forms());
+    let extractor = Extractor::new(config);
+    let reading = tokio::spawn(async move { extractor.extract(&source).await });
+    eventually("the start of the child", || running(&mark) == 1).await;
+    reading.abort();
+    eventually("the end of the child", || running(&mark) == 0).await;
+}
+
+#[tokio::test]
+async fn a_child_ends_with_its_parent() {
+    let (_folder, source) = written("a.pdf", &pdf::billion_forms());
+    let limits = serde_json::to_value(Limits::default()).unwrap();
+    let pdfium = repository().join(".tools/pdfium/libpdfium.so");
+    let request = serde_json::json!({ "file": source.path, "password": null, "pdfium": pdfium, "limits": limits });
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_text-child")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    // The kernel closes the pipe of a parent that ends, however it ends; so does dropping it.
+    let mut pipe = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, format!("{request}\n").as_bytes()).unwrap();
+    drop(pipe);
+    eventually("the end of the child", || child.try_wait().unwrap().is_some()).await;
+}
+
+#[tokio::test]
+async fn a_crash_names_its_signal_and_what_was_said() {
+    let arguments = ["-c", "echo going down >&2; kill -SEGV $$"].map(str::to_owned).to_vec();
+    let config = Config { child: ChildCommand { program: "/bin/sh".into(), arguments }, ..config() };
+    let error = read_with(config, "a.pdf", b"%PDF-1.7").await.unwrap_err();
+    assert_eq!((error.code(), error.class()), ("extractor_crashed", ErrorClass::Permanent));
+    let message = error.to_string();
+    assert!(message.contains("SIGSEGV") && message.contains("going down"), "{message}");
+}
+
+#[tokio::test]
+async fn a_child_that_never_stops_talking_is_stopped() {
+    let arguments = ["-c", "cat >/dev/null & yes >&2 & yes"].map(str::to_owned).to_vec();
+    let child = ChildCommand { program: "/bin/sh".into(), arguments };
+    let limits = Limits { output_bytes: 100_000, wall: Duration::from_secs(10), ..Limits::default() };
+    let error = read_with(Config { child, ..limited(limits) }, "a.pdf", b"%PDF-1.7").await.unwrap_err();
+    assert_eq!(error, Error::TooComplex(Limit::OutputBytes(100_000)));
+}
+
+/// Gives the children an argument by which they are found among all processes.
+fn mark(config: &mut Config, mark: &str) -> String {
+    let mark = format!("mark-{mark}-{}", std::process::id());
+    config.child.arguments.push(mark.clone());
+    mark
+}
+
+fn running(mark: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    commands.filter(|command| command.split(|byte| *byte == 0).any(|argument| argument == mark.as_bytes())).count()
+}
