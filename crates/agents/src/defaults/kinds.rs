@@ -83,7 +83,6 @@ pub(super) const KINDS: [Kind; 2] = [
             "moms",
             "netto",
             "brutto",
-            "ndc",
             "ндс",
             "итого",
             "合計",
