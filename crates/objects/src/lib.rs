@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use protocol::ArtifactRef;
 
+pub mod conformance;
 pub mod filesystem;
+mod hash;
+mod key;
 
 /// Where documents and artifacts lie.
 #[async_trait]

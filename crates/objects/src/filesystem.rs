@@ -1,0 +1,162 @@
+//! Objects as files below one folder.
+//!
+//! A write goes to a temporary file in the folder of its key, is flushed to the disk and renamed into place, and then
+//! the folder is flushed: a reader, a crash or a power cut sees the old object or the new one. Names of temporary
+//! files start with a character that no key has.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use protocol::ArtifactRef;
+use tokio::task::spawn_blocking;
+
+use crate::{Error, LocalFile, Objects, hash, key};
+
+const TEMPORARY: &str = "~";
+
+/// Objects below a root folder, which is made with the first object.
+#[derive(Clone, Debug)]
+pub struct Filesystem {
+    root: PathBuf,
+}
+
+impl Filesystem {
+    /// A store in `root`.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn path(&self, key: &str) -> Result<PathBuf, Error> {
+        key::check(key)?;
+        Ok(self.root.join(key))
+    }
+
+    /// Stores what a reader yields.
+    async fn store<R: Read>(
+        &self,
+        key: &str,
+        media_type: &str,
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> Result<ArtifactRef, Error> {
+        let target = self.path(key)?;
+        let root = self.root.clone();
+        let (sha256, size) = blocking(key, move || write(&root, &target, open()?)).await?;
+        Ok(ArtifactRef { key: key.to_owned(), sha256, size, media_type: media_type.to_owned() })
+    }
+}
+
+#[async_trait]
+impl Objects for Filesystem {
+    async fn put(&self, key: &str, bytes: &[u8], media_type: &str) -> Result<ArtifactRef, Error> {
+        let bytes = bytes.to_vec();
+        self.store(key, media_type, move || Ok(io::Cursor::new(bytes))).await
+    }
+
+    async fn put_file(&self, key: &str, file: &Path, media_type: &str) -> Result<ArtifactRef, Error> {
+        let file = file.to_owned();
+        self.store(key, media_type, move || File::open(file)).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Vec<u8>, Error> {
+        let path = self.path(key)?;
+        blocking(key, move || fs::read(path)).await.map_err(missing_is_not_found)
+    }
+
+    async fn get_checked(&self, artifact: &ArtifactRef) -> Result<Vec<u8>, Error> {
+        let path = self.path(&artifact.key)?;
+        let (bytes, found) = blocking(&artifact.key, move || {
+            let bytes = fs::read(path)?;
+            let found = hash::sha256(&bytes);
+            Ok((bytes, found))
+        })
+        .await
+        .map_err(missing_is_not_found)?;
+        if found == artifact.sha256 {
+            Ok(bytes)
+        } else {
+            Err(Error::Mismatch { key: artifact.key.clone(), expected: artifact.sha256.clone(), found })
+        }
+    }
+
+    async fn local_file(&self, key: &str) -> Result<LocalFile, Error> {
+        if self.exists(key).await? {
+            Ok(LocalFile::in_place(self.path(key)?))
+        } else {
+            Err(Error::NotFound(key.to_owned()))
+        }
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, Error> {
+        let path = self.path(key)?;
+        match blocking(key, move || fs::metadata(path)).await.map_err(missing_is_not_found) {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), Error> {
+        let path = self.path(key)?;
+        match blocking(key, move || fs::remove_file(path)).await.map_err(missing_is_not_found) {
+            Ok(()) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Runs file work where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    key: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let result = spawn_blocking(work).await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+    result.map_err(|source| Error::Io { key: key.to_owned(), source })
+}
+
+/// A key that leads nowhere, through a file, or to a folder has no object.
+fn missing_is_not_found(error: Error) -> Error {
+    match error {
+        Error::Io { key, source }
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) =>
+        {
+            Error::NotFound(key)
+        }
+        other => other,
+    }
+}
+
+/// Writes an object so that it is there whole or not at all, and returns its SHA-256 and length.
+fn write(root: &Path, target: &Path, mut source: impl Read) -> io::Result<(String, u64)> {
+    let folder = target.parent().unwrap_or(root);
+    make_folder(folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    let written = hash::copy(&mut source, temporary.as_file_mut())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(target)?;
+    flush_folder(folder)?;
+    Ok(written)
+}
+
+/// Makes a folder and those above it, each flushed into its parent so that it survives what the object survives.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return fs::create_dir_all(folder);
+    };
+    make_folder(parent)?;
+    match fs::create_dir(folder) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        result => result,
+    }?;
+    flush_folder(parent)
+}
+
+fn flush_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

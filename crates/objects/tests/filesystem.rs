@@ -1,0 +1,58 @@
+//! The file system store keeps every promise of the port, and leaves nothing behind.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use objects::Objects;
+use objects::conformance::Opened;
+use objects::filesystem::Filesystem;
+
+async fn open() -> Opened {
+    let folder = tempfile::tempdir().expect("there is room");
+    let objects = Arc::new(Filesystem::new(folder.path().join("not/made/yet")));
+    Opened { objects, keep: Box::new(folder) }
+}
+
+objects::conformance_suite!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    open
+);
+
+#[tokio::test]
+async fn a_write_leaves_one_file_at_the_key_and_a_failed_one_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Filesystem::new(folder.path().to_owned());
+    store.put("runs/1/a.json", b"abc", "application/json").await.unwrap();
+    // A folder cannot be read as a file, which shows only after the temporary file was made.
+    store.put_file("runs/1/b.json", folder.path(), "application/json").await.unwrap_err();
+    assert_eq!(files_below(folder.path()), ["runs/1/a.json"]);
+}
+
+#[tokio::test]
+async fn a_local_file_is_the_object_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Filesystem::new(folder.path().to_owned());
+    store.put("a", b"abc", "text/plain").await.unwrap();
+    let local = store.local_file("a").await.unwrap();
+    assert!(!local.is_copy());
+    assert_eq!(local.path, folder.path().join("a"));
+}
+
+fn files_below(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path.strip_prefix(root).unwrap().display().to_string());
+            }
+        }
+    }
+    files
+}
