@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use protocol::{Lifecycle, RunId, TaskRunId};
 use tokio::sync::broadcast;
 
+pub mod conformance;
+mod expiring;
 pub mod in_process;
 
 /// Leases, cancellation, progress and cache.

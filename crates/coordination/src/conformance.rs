@@ -1,0 +1,91 @@
+//! What every coordination store must do, as named cases.
+//!
+//! An implementation's test file names itself and nothing else:
+//!
+//! ```text
+//! async fn open() -> Arc<dyn Coordination> { … }
+//! coordination::conformance_suite!(#[tokio::test] open);
+//! ```
+//!
+//! `open` is called once for each case and returns a store that shares nothing with those of other cases. A case
+//! panics when a promise is broken. Cases wait with the clock of tokio: paused for a store in this process, real for
+//! a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::{RunId, TaskRunId};
+use tokio::sync::broadcast::Receiver;
+use tokio::time::{sleep, timeout};
+
+use crate::{Coordination, Lease};
+
+pub mod cache;
+pub mod cancellation;
+pub mod leases;
+pub mod progress;
+
+/// Stamps one test for each case: `conformance_suite!(#[tokio::test] open)`.
+#[macro_export]
+macro_rules! conformance_suite {
+    (#[$test:meta] $open:ident) => {
+        $crate::conformance_suite!(@module #[$test] $open, leases:
+            an_attempt_has_one_holder,
+            of_many_that_ask_at_once_one_gets_the_lease,
+            the_holder_may_take_its_lease_again,
+            a_lease_ends_by_itself,
+            renewal_prolongs_a_lease,
+            a_lost_lease_is_reported_and_not_taken_back,
+            only_the_holder_gives_a_lease_back,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, cancellation:
+            a_cancelled_run_is_remembered_for_a_while,
+            a_cancellation_reaches_every_listener,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, progress:
+            an_announcement_reaches_every_watcher,
+            announcing_to_nobody_is_fine,
+            a_watcher_that_lags_holds_nobody_up,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, cache:
+            a_cached_value_is_found_until_it_ends,
+            caching_again_replaces_value_and_end,
+            any_key_and_any_bytes_can_be_cached,
+        );
+    };
+    (@module #[$test:meta] $open:ident, $module:ident: $($case:ident),+ $(,)?) => {
+        mod $module {
+            $(
+                #[$test]
+                async fn $case() {
+                    $crate::conformance::$module::$case(super::$open().await).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Long enough that nothing ends by itself during a case.
+const LONG: Duration = Duration::from_secs(60);
+/// Short enough to wait for the end.
+const SHORT: Duration = Duration::from_millis(400);
+/// How long a case waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Store = Arc<dyn Coordination>;
+
+fn lease(holder: &str) -> Lease {
+    Lease { task_run: TaskRunId::new(), attempt: 1, holder: holder.to_owned() }
+}
+
+async fn after(ttl: Duration) {
+    sleep(ttl + ttl / 4).await;
+}
+
+async fn received<T: Clone>(receiver: &mut Receiver<T>) -> T {
+    timeout(PATIENCE, receiver.recv()).await.expect("it is told").expect("the store is open and nobody lags")
+}
+
+async fn is_cancelled(store: &Store, run: RunId) -> bool {
+    store.is_cancelled(run).await.expect("the store is there")
+}

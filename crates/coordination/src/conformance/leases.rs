@@ -1,0 +1,114 @@
+//! One holder at a time.
+
+use std::time::Duration;
+
+use super::{LONG, SHORT, Store, after, lease};
+use crate::{Lease, Taken};
+
+/// While one holds the lease of an attempt, another gets its name instead; other attempts are free.
+pub async fn an_attempt_has_one_holder(store: Store) {
+    let ours = lease("ours");
+    let theirs = Lease { holder: "theirs".to_owned(), ..ours.clone() };
+    assert_eq!(take(&store, &ours, LONG).await, Taken::Ours);
+    assert_eq!(take(&store, &theirs, LONG).await, Taken::HeldBy("ours".to_owned()));
+    let next_attempt = Lease { attempt: 2, ..theirs };
+    assert_eq!(take(&store, &next_attempt, LONG).await, Taken::Ours);
+}
+
+/// Asking at the same time makes no two holders.
+pub async fn of_many_that_ask_at_once_one_gets_the_lease(store: Store) {
+    let wanted = lease("");
+    let asking = (0..32).map(|number| {
+        let store = store.clone();
+        let lease = Lease { holder: number.to_string(), ..wanted.clone() };
+        tokio::spawn(async move { take(&store, &lease, LONG).await == Taken::Ours })
+    });
+    let mut holders = 0;
+    for asked in asking.collect::<Vec<_>>() {
+        holders += usize::from(asked.await.expect("asking does not panic"));
+    }
+    assert_eq!(holders, 1);
+}
+
+/// A worker that asks again, after a redelivery for example, gets what it has, for longer.
+pub async fn the_holder_may_take_its_lease_again(store: Store) {
+    let ours = lease("ours");
+    assert_eq!(take(&store, &ours, SHORT).await, Taken::Ours);
+    assert_eq!(take(&store, &ours, LONG).await, Taken::Ours);
+    after(SHORT).await;
+    assert!(held(&store, &ours).await, "taking a lease again did not prolong it");
+}
+
+/// Of a holder that died nobody has to clean up.
+pub async fn a_lease_ends_by_itself(store: Store) {
+    let ours = lease("ours");
+    take(&store, &ours, SHORT).await;
+    after(SHORT).await;
+    assert!(!held(&store, &ours).await, "the lease did not end");
+}
+
+/// A holder keeps its leases for as long as it renews them, all in one call.
+pub async fn renewal_prolongs_a_lease(store: Store) {
+    let leases = [lease("ours"), lease("ours")];
+    for lease in &leases {
+        take(&store, lease, SHORT).await;
+    }
+    assert_eq!(renew(&store, &leases, LONG).await, []);
+    after(SHORT).await;
+    for lease in &leases {
+        assert!(held(&store, lease).await, "the lease ended in spite of its renewal");
+    }
+}
+
+/// A holder that comes too late learns which leases it has lost, and keeps the others.
+pub async fn a_lost_lease_is_reported_and_not_taken_back(store: Store) {
+    let [kept, over, stolen] = [lease("ours"), lease("ours"), lease("ours")];
+    let thief = Lease { holder: "thief".to_owned(), ..stolen.clone() };
+    take(&store, &kept, LONG).await;
+    take(&store, &over, SHORT).await;
+    take(&store, &stolen, SHORT).await;
+    after(SHORT).await;
+    assert_eq!(take(&store, &thief, LONG).await, Taken::Ours);
+    let never = lease("ours");
+
+    let lost = renew(&store, &[kept, over.clone(), stolen.clone(), never.clone()], LONG).await;
+    assert_eq!(lost, [over.clone(), stolen.clone(), never]);
+    assert!(!held(&store, &over).await, "renewing revived a lease that was over");
+    assert_eq!(take(&store, &stolen, LONG).await, Taken::HeldBy("thief".to_owned()));
+}
+
+/// Giving back works for the holder, does nothing for others, and may be repeated.
+pub async fn only_the_holder_gives_a_lease_back(store: Store) {
+    let ours = lease("ours");
+    let theirs = Lease { holder: "theirs".to_owned(), ..ours.clone() };
+    take(&store, &ours, LONG).await;
+    release(&store, &theirs).await;
+    assert!(held(&store, &ours).await, "a stranger gave the lease back");
+    release(&store, &ours).await;
+    release(&store, &ours).await;
+    assert!(!held(&store, &ours).await, "the lease is still held");
+}
+
+async fn take(store: &Store, lease: &Lease, ttl: Duration) -> Taken {
+    store.take_lease(lease, ttl).await.expect("the store is there")
+}
+
+async fn renew(store: &Store, leases: &[Lease], ttl: Duration) -> Vec<Lease> {
+    store.renew_leases(leases, ttl).await.expect("the store is there")
+}
+
+async fn release(store: &Store, lease: &Lease) {
+    store.release_lease(lease).await.expect("the store is there");
+}
+
+/// Whether the holder of a lease still has it, found out by a stranger.
+async fn held(store: &Store, lease: &Lease) -> bool {
+    let stranger = Lease { holder: "stranger".to_owned(), ..lease.clone() };
+    match take(store, &stranger, LONG).await {
+        Taken::HeldBy(holder) => holder == lease.holder,
+        Taken::Ours => {
+            release(store, &stranger).await;
+            false
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Coordination between the tasks of one process, for the embedded backend and for tests.
+//!
+//! It forgets everything with the process, which is sound: leases end, cancellations are rows in the ledger.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::{Lifecycle, RunId, TaskRunId};
+use tokio::sync::broadcast;
+
+use crate::expiring::Expiring;
+use crate::{Coordination, Error, Lease, Taken};
+use cache::Cache;
+
+mod cache;
+
+/// How many announcements a slow receiver may lag behind before it misses the oldest.
+const CHANNEL_CAPACITY: usize = 1024;
+/// How many bytes of values the cache holds.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Leases, cancellation, progress and cache in the memory of one process. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct InProcess {
+    state: Mutex<State>,
+    cancellations: broadcast::Sender<RunId>,
+    announcements: broadcast::Sender<Lifecycle>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Who holds the lease of an attempt.
+    leases: Expiring<(TaskRunId, u32), String>,
+    cancelled: Expiring<RunId, ()>,
+    cache: Cache,
+}
+
+impl InProcess {
+    /// A store with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State { leases: Expiring::new(), cancelled: Expiring::new(), cache: Cache::new(CACHE_BYTES) };
+        Self {
+            state: Mutex::new(state),
+            cancellations: broadcast::Sender::new(CHANNEL_CAPACITY),
+            announcements: broadcast::Sender::new(CHANNEL_CAPACITY),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Coordination for InProcess {
+    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error> {
+        let leases = &mut self.lock().leases;
+        while leases.pop_over().is_some() {}
+        let attempt = (lease.task_run, lease.attempt);
+        match leases.get(&attempt) {
+            Some(holder) if *holder != lease.holder => Ok(Taken::HeldBy(holder.clone())),
+            _ => {
+                leases.insert(attempt, lease.holder.clone(), ttl);
+                Ok(Taken::Ours)
+            }
+        }
+    }
+
+    async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Lease>, Error> {
+        let held = &mut self.lock().leases;
+        let mut lost = Vec::new();
+        for lease in leases {
+            let attempt = (lease.task_run, lease.attempt);
+            if held.get(&attempt) == Some(&lease.holder) {
+                held.insert(attempt, lease.holder.clone(), ttl);
+            } else {
+                lost.push(lease.clone());
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
+        let leases = &mut self.lock().leases;
+        let attempt = (lease.task_run, lease.attempt);
+        if leases.get(&attempt) == Some(&lease.holder) {
+            leases.remove(&attempt);
+        }
+        Ok(())
+    }
+
+    async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error> {
+        let cancelled = &mut self.lock().cancelled;
+        while cancelled.pop_over().is_some() {}
+        cancelled.insert(run, (), ttl);
+        // An error means that nobody listens.
+        let _ = self.cancellations.send(run);
+        Ok(())
+    }
+
+    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error> {
+        Ok(self.lock().cancelled.get(&run).is_some())
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<RunId> {
+        self.cancellations.subscribe()
+    }
+
+    async fn announce(&self, event: &Lifecycle) -> Result<(), Error> {
+        // An error means that nobody listens.
+        let _ = self.announcements.send(event.clone());
+        Ok(())
+    }
+
+    fn announcements(&self) -> broadcast::Receiver<Lifecycle> {
+        self.announcements.subscribe()
+    }
+
+    async fn cached(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.lock().cache.get(key))
+    }
+
+    async fn cache(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
+        self.lock().cache.insert(key, value, ttl);
+        Ok(())
+    }
+}
