@@ -1,1 +1,11 @@
-//! (being written)
+//! The shell of every process: how it logs, how it stops, and who owns its tasks.
+//!
+//! Configuration has no module of its own: each part declares a `clap::Args` struct with its flags and their
+//! environment variables, as [`telemetry::Logging`] does.
+
+pub mod shutdown;
+pub mod tasks;
+pub mod telemetry;
+
+pub use shutdown::{Interrupted, Shutdown};
+pub use tasks::Tasks;
