@@ -96,6 +96,7 @@ fn job() -> Job {
         index: None,
         map_over: None,
         attempt: 1,
+        retries_left: 2,
         input: Payload::Inline(json!({ "file_path": "inbox/invoice.pdf" })),
         outputs: BTreeMap::from([(
             "extract-text".to_owned(),
@@ -118,6 +119,7 @@ fn child_job() -> Job {
         index: Some(3),
         map_over: Some("list-attachments".to_owned()),
         attempt: 2,
+        retries_left: 0,
         input: Payload::Artifact(artifact("runs/1/input.json")),
         outputs: BTreeMap::from([(
             "list-attachments".to_owned(),
@@ -252,6 +254,7 @@ fn extracted_text() -> ExtractedText {
         pages: 1,
         words: 2,
         extractor: "pdfium".to_owned(),
+        warnings: vec!["Page 2 has no text.".to_owned()],
     }
 }
 
@@ -332,6 +335,7 @@ fn collated() -> Collated {
             ResultError { code: "unauthorized".to_owned(), message: "The provider refused the key.".to_owned() },
         )]),
         notes: by_name("total", "The thousands separator was removed."),
+        warnings: vec!["Page 2 has no text.".to_owned()],
         usage: usage(),
         model: "builtin".to_owned(),
     }

@@ -1,0 +1,84 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+DENY := $(or $(shell command -v cargo-deny),.tools/cargo-deny/bin/cargo-deny)
+NEXTEST := $(shell command -v cargo-nextest)
+DOC ?=
+REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
+
+say = @printf '\n==> %s\n' "$(1)"
+
+.PHONY: help setup build run test fmt format lint doc deny advisories tests accuracy bench clean-state
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: C compiler, certificates, the PDF library
+	$(call say,Checking what the build needs)
+	@deploy/setup/system.sh
+	@deploy/setup/pdfium.sh
+
+build: setup ## Build the release binary
+	$(call say,Building flotilla (release))
+	@cargo build --release --package flotilla
+
+run: build ## Run the example, or your own: make run DOC=a.pdf REQUEST=a.json
+	$(call say,Running $(or $(DOC),examples/invoice.pdf))
+	@$(TARGET_DIR)/release/flotilla run "$(or $(DOC),examples/invoice.pdf)" $(if $(REQUEST),--request "$(REQUEST)")
+
+# The tests come last, so that their totals are the last thing to read.
+test: setup fmt lint doc deny tests ## Check everything: format, lints, docs, dependencies, tests
+
+fmt: ## Check the format
+	$(call say,Checking the format)
+	@cargo fmt --all --check
+
+format: ## Write the format
+	@cargo fmt --all
+
+lint: ## Run clippy; every warning is an error
+	$(call say,Running clippy)
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+doc: ## Build the documentation; broken links are errors
+	$(call say,Building the documentation)
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+deny: $(DENY) ## Check licences, sources and banned crates
+	$(call say,Checking dependencies: bans and licences and sources)
+	@$(DENY) check --hide-inclusion-graph bans licenses sources
+
+advisories: $(DENY) ## Ask the RustSec database for known vulnerabilities (needs a network)
+	$(call say,Checking dependencies: advisories)
+	@$(DENY) check advisories
+
+.tools/cargo-deny/bin/cargo-deny:
+	$(call say,Building cargo-deny once (a minute or two))
+	@deploy/setup/cargo-deny.sh
+
+tests: setup ## Run the tests alone
+	$(call say,Running the documentation's examples)
+	@cargo test --workspace --doc --quiet
+	$(call say,Running the tests)
+ifneq ($(NEXTEST),)
+	@cargo nextest run --workspace
+else
+	@cargo test --workspace --lib --bins --tests --no-fail-fast | deploy/setup/test-totals.sh
+endif
+
+accuracy: setup ## Score field accuracy: make accuracy ARGS=folder-of-samples
+	$(call say,Scoring accuracy)
+	@cargo run --release --package benches --bin accuracy -- $(ARGS)
+
+bench: setup ## Measure time and memory per stage
+	$(call say,Measuring)
+	@cargo run --release --package benches --bin bench -- $(ARGS)
+
+clean-state: ## Forget all runs and documents of the embedded system
+	$(call say,Removing .state)
+	@rm -rf .state
