@@ -80,6 +80,11 @@ impl Glyph {
         let baseline = direction.project(origin).1;
         Self { character, bbox, direction, u0, u1, baseline, size: (v1 - v0).max(1.0) }
     }
+
+    /// Where it stands on the displayed page.
+    pub(crate) fn bbox(&self) -> BBox {
+        self.bbox
+    }
 }
 
 /// The lines of a page: those of the prevailing direction first, each direction from its top to its bottom.

@@ -6,11 +6,13 @@ use pdfium_render::prelude::*;
 use protocol::document::{Document, Line, Page};
 
 use crate::error::{Error, Limit, Protection};
-use crate::layout::{self, Glyph, Mark};
-use crate::pdf::frame::Frame;
+use crate::layout;
+use crate::pdf::page::PageText;
 use crate::wire::{Reading, Request};
 
+mod fields;
 mod frame;
+mod page;
 
 /// What a word takes in the answer besides its letters: keys, quotes and four numbers.
 const WORD_OVERHEAD: usize = 56;
@@ -135,61 +137,4 @@ fn read_page(pdf: &PdfDocument<'_>, number: u32, trouble: &mut Trouble) -> Page 
             Page { number, width, height, lines: Vec::new() }
         }
     }
-}
-
-struct PageText {
-    frame: Frame,
-    marks: Vec<Mark>,
-    flattened: bool,
-}
-
-impl PageText {
-    fn read(pdf: &PdfDocument<'_>, index: PdfPageIndex) -> Result<Self, PdfiumError> {
-        // Puts form fields and annotations among the page's own text. A page where that fails is read as it is.
-        // Loaded anew afterwards: the page reloads itself, but its boundaries go on using the freed one.
-        let flattened = pdf.pages().get(index)?.flatten().is_ok();
-        let page = pdf.pages().get(index)?;
-        let frame = Frame::of(&page)?;
-        let text = page.text()?;
-        let mut marks = Vec::new();
-        let mut half = None;
-        for char in text.chars().iter() {
-            marks.extend(read_mark(&char, &frame, &mut half));
-        }
-        Ok(Self { frame, marks, flattened })
-    }
-}
-
-/// One character, unless it draws nothing or lies outside the visible page. `half` is a UTF-16 unit that waits for its
-/// other half: fonts may claim them as two characters.
-fn read_mark(char: &PdfPageTextChar<'_>, frame: &Frame, half: &mut Option<u16>) -> Option<Mark> {
-    let character = match (char.unicode_value(), half.take()) {
-        (unit @ 0xd800..=0xdbff, _) => {
-            *half = u16::try_from(unit).ok();
-            return None;
-        }
-        (unit @ 0xdc00..=0xdfff, Some(first)) => char::decode_utf16([first, u16::try_from(unit).ok()?]).next()?.ok()?,
-        // A hyphen at the end of a line comes as one of these.
-        (0x02 | 0xad | 0xfffe, _) => '-',
-        (value, _) => char::from_u32(value)?,
-    };
-    if character.is_whitespace() {
-        return Some(Mark::Space);
-    }
-    if character.is_control() || is_invisible(character) {
-        return None;
-    }
-    let bounds = char.loose_bounds().or_else(|_| char.tight_bounds()).ok()?;
-    let (x, y) = char.origin().ok()?;
-    let matrix = char.matrix().ok();
-    let bbox = frame.bbox(bounds.left().value, bounds.bottom().value, bounds.right().value, bounds.top().value);
-    let origin = frame.point(x.value, y.value);
-    let along = matrix.map_or((1.0, 0.0), |matrix| frame.direction(matrix.a(), matrix.b()));
-    let is_finite = [bbox.x0, bbox.y0, bbox.x1, bbox.y1, origin.0, origin.1].iter().all(|number| number.is_finite());
-    (is_finite && frame.shows(bbox)).then(|| Mark::Glyph(Glyph::new(character, bbox, origin, along)))
-}
-
-/// Marks of direction and joining: they tell a renderer something and a reader nothing.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

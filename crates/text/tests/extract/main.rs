@@ -127,6 +127,22 @@ async fn form_fields_and_annotations_are_text_of_the_page() {
 }
 
 #[tokio::test]
+async fn a_form_field_is_read_although_nothing_draws_its_value_unless_it_is_hidden() {
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [5 0 R 6 0 R] /NeedAppearances true >> >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Annots [5 0 R 6 0 R] >>",
+        "null",
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (Grace Hopper) /Rect [20 150 180 162] >>",
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (b) /V (unseen) /F 2 /Rect [20 100 180 112] >>",
+    ];
+    let bytes = pdf::file(&objects.map(|object| object.as_bytes().to_vec()));
+    let Extracted { document, .. } = read("a.pdf", &bytes).await.unwrap();
+    assert_eq!(lines(&document), ["Grace Hopper"]);
+    assert_near(words(&document).next().unwrap().bbox, [20.0, 38.0, 50.0, 50.0], 1.0);
+}
+
+#[tokio::test]
 async fn a_page_without_text_is_blank_and_said_to_be() {
     let bytes = pdf::page("/MediaBox [0 0 100 100]", pdf::stream("", b"0 0 50 50 re f"), Vec::new());
     let Extracted { document, warnings, .. } = read("scan.pdf", &bytes).await.unwrap();
