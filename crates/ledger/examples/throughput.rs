@@ -1,0 +1,145 @@
+//! Measures the SQLite ledger on this machine and prints a table:
+//! `cargo run --release -p ledger --example throughput [folder]`.
+//!
+//! The folder decides which disk pays for the syncs; the default is the current one.
+
+#![expect(clippy::print_stdout, reason = "a measurement is for reading")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use ledger::sqlite::SqliteLedger;
+use ledger::{Error, Ledger, NewRun};
+use protocol::answer::Usage;
+use protocol::message::WIRE_VERSION;
+use protocol::workflow::TaskSpec;
+use protocol::{Callback, Job, Outcome, Payload, RunId, TenantId, Workflow};
+use serde_json::json;
+
+/// What went through in how long.
+struct Row {
+    what: String,
+    count: usize,
+    elapsed: Duration,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let parent = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let folder = tempfile::tempdir_in(parent)?;
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).await?;
+    let mut rows = Vec::new();
+
+    ledger.register(&pipeline()).await?;
+    rows.extend(pipelines(&ledger, 1_000, 512).await?);
+    rows.extend(pipelines(&ledger, 100, 1).await?);
+    ledger.register(&map_and_sum()).await?;
+    rows.push(wide(&ledger, 10_000, 512).await?);
+    rows.push(wide(&ledger, 10_000, 8).await?);
+    rows.push(wide(&ledger, 1_000, 1).await?);
+
+    println!("{:<58} {:>8} {:>12} {:>12}", "what", "count", "total ms", "per second");
+    for Row { what, count, elapsed } in rows {
+        let rate = f64::from(u32::try_from(count)?) / elapsed.as_secs_f64();
+        println!("{what:<58} {count:>8} {:>12.1} {rate:>12.0}", elapsed.as_secs_f64() * 1_000.0);
+    }
+    Ok(())
+}
+
+/// Six tasks one after the other.
+fn pipeline() -> Workflow {
+    let mut flow = Workflow::named("pipeline");
+    for task in 0..6_u32 {
+        let mut spec = TaskSpec::named(format!("task-{task}"));
+        spec.parents = task.checked_sub(1).map(|parent| format!("task-{parent}")).into_iter().collect();
+        flow.tasks.push(spec);
+    }
+    flow
+}
+
+fn map_and_sum() -> Workflow {
+    let mut flow = Workflow::named("map-and-sum");
+    flow.tasks = ["list", "each", "sum"].map(TaskSpec::named).into();
+    flow.tasks[1].parents = vec!["list".to_owned()];
+    flow.tasks[1].map_over = Some("list".to_owned());
+    flow.tasks[2].parents = vec!["each".to_owned()];
+    flow
+}
+
+async fn submit(ledger: &dyn Ledger, workflow: &str, count: usize) -> Result<(), Error> {
+    let runs = (0..count).map(|number| NewRun {
+        id: RunId::new(),
+        tenant: TenantId::default_tenant(),
+        workflow: workflow.to_owned(),
+        input: Payload::Inline(json!({ "document": number, "questions": "x".repeat(500) })),
+        idempotency_key: Some(RunId::new().to_string()),
+    });
+    ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
+}
+
+/// Takes runs of six tasks to their end, callbacks in batches.
+async fn pipelines(ledger: &dyn Ledger, runs: usize, batch: usize) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    let mut lap = Instant::now();
+    let mut row = |what: String, count: usize| {
+        rows.push(Row { what, count, elapsed: lap.elapsed() });
+        lap = Instant::now();
+    };
+    submit(ledger, "pipeline", runs).await?;
+    row("submit in one call, six tasks each: runs".to_owned(), runs);
+    let mut jobs = ledger.admit(runs, Timestamp::now()).await?;
+    row("admit in one call: runs".to_owned(), runs);
+    let mut recorded = 0;
+    while !jobs.is_empty() {
+        recorded += jobs.len();
+        jobs = record(ledger, &jobs, batch, 0).await?;
+    }
+    row(format!("record and mark published, batches of {batch}: callbacks"), recorded);
+    Ok(rows)
+}
+
+/// Maps over a list and takes every child to its end.
+async fn wide(ledger: &dyn Ledger, items: u32, batch: usize) -> Result<Row, Error> {
+    submit(ledger, "map-and-sum", 1).await?;
+    let start = Instant::now();
+    let mut jobs = ledger.admit(10, Timestamp::now()).await?;
+    let mut recorded = 0;
+    while !jobs.is_empty() {
+        recorded += jobs.len();
+        jobs = record(ledger, &jobs, batch, items).await?;
+    }
+    let what = format!("one run mapped over {items} items, batches of {batch}: callbacks");
+    Ok(Row { what, count: recorded, elapsed: start.elapsed() })
+}
+
+/// Marks the jobs as published and reports them done, batch by batch; returns the jobs that became ready.
+async fn record(ledger: &dyn Ledger, jobs: &[Job], batch: usize, items: u32) -> Result<Vec<Job>, Error> {
+    let mut ready = Vec::new();
+    for jobs in jobs.chunks(batch) {
+        let marks: Vec<_> = jobs.iter().map(|job| (job.task_run_id, job.attempt)).collect();
+        ledger.mark_published(&marks, Timestamp::now()).await?;
+        let callbacks = jobs.iter().map(|job| done(job, items)).collect();
+        let applied = ledger.record(callbacks, Timestamp::now()).await?;
+        ready.extend(applied.into_iter().flat_map(|applied| applied.jobs));
+    }
+    Ok(ready)
+}
+
+fn done(job: &Job, items: u32) -> Callback {
+    let now = Timestamp::now();
+    Callback {
+        v: WIRE_VERSION,
+        run_id: job.run_id,
+        task_run_id: job.task_run_id,
+        attempt: job.attempt,
+        worker: "worker-1".to_owned(),
+        outcome: Outcome::Done {
+            output: Payload::Inline(json!({ "text": "x".repeat(200) })),
+            fan_out: (job.task == "list").then_some(items),
+        },
+        started_at: now,
+        ended_at: now,
+        usage: Usage { calls: 1, input_tokens: 1_000, ..Usage::default() },
+    }
+}
