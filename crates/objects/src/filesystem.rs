@@ -1,12 +1,15 @@
 //! Objects as files below one folder.
 //!
-//! A write goes to a temporary file in the folder of its key, is flushed to the disk and renamed into place, and then
-//! the folder is flushed: a reader, a crash or a power cut sees the old object or the new one. Names of temporary
-//! files start with a character that no key has.
+//! A write goes to a temporary file, is flushed to the disk and renamed into place, and then the folder is flushed:
+//! a reader, a crash or a power cut sees the old object or the new one. The temporary files have a folder of their
+//! own, whose name no key can have, so that what a killed process leaves behind is found without a walk over every
+//! object.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use protocol::ArtifactRef;
@@ -14,19 +17,24 @@ use tokio::task::spawn_blocking;
 
 use crate::{Error, LocalFile, Objects, hash, key};
 
-const TEMPORARY: &str = "~";
+/// The folder of the temporary files, beside the objects because a rename stays within one file system.
+const INCOMING: &str = "~incoming";
+/// A temporary file that nobody has written to for so long has lost its writer.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Objects below a root folder, which is made with the first object.
 #[derive(Clone, Debug)]
 pub struct Filesystem {
     root: PathBuf,
+    /// Set when this process has removed what others left behind.
+    swept: Arc<OnceLock<()>>,
 }
 
 impl Filesystem {
     /// A store in `root`.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, swept: Arc::default() }
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, Error> {
@@ -42,9 +50,27 @@ impl Filesystem {
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
     ) -> Result<ArtifactRef, Error> {
         let target = self.path(key)?;
-        let root = self.root.clone();
-        let (sha256, size) = blocking(key, move || write(&root, &target, open()?)).await?;
+        let store = self.clone();
+        let (sha256, size) = blocking(key, move || store.write(&target, open()?)).await?;
         Ok(ArtifactRef { key: key.to_owned(), sha256, size, media_type: media_type.to_owned() })
+    }
+
+    /// Writes an object so that it is there whole or not at all, and returns its SHA-256 and length.
+    fn write(&self, target: &Path, mut source: impl Read) -> io::Result<(String, u64)> {
+        let incoming = self.root.join(INCOMING);
+        make_folder(&incoming)?;
+        if self.swept.get().is_none() {
+            sweep(&incoming)?;
+            self.swept.get_or_init(|| ());
+        }
+        let mut temporary = tempfile::NamedTempFile::new_in(&incoming)?;
+        let written = hash::copy(&mut source, temporary.as_file_mut())?;
+        temporary.as_file().sync_all()?;
+        let folder = target.parent().unwrap_or(&self.root);
+        make_folder(folder)?;
+        temporary.persist(target)?;
+        flush_folder(folder)?;
+        Ok(written)
     }
 }
 
@@ -128,18 +154,6 @@ fn missing_is_not_found(error: Error) -> Error {
     }
 }
 
-/// Writes an object so that it is there whole or not at all, and returns its SHA-256 and length.
-fn write(root: &Path, target: &Path, mut source: impl Read) -> io::Result<(String, u64)> {
-    let folder = target.parent().unwrap_or(root);
-    make_folder(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    let written = hash::copy(&mut source, temporary.as_file_mut())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(target)?;
-    flush_folder(folder)?;
-    Ok(written)
-}
-
 /// Makes a folder and those above it, each flushed into its parent so that it survives what the object survives.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
@@ -155,6 +169,30 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         result => result,
     }?;
     flush_folder(parent)
+}
+
+/// Removes the temporary files of writers that were killed.
+fn sweep(incoming: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(incoming)? {
+        let entry = entry?;
+        match entry.metadata().and_then(|metadata| metadata.modified()) {
+            Ok(modified) if is_abandoned(modified) => {}
+            Ok(_) => continue,
+            // Finished or swept by somebody else meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A time in the future, after the clock was set back, is not long ago.
+fn is_abandoned(modified: SystemTime) -> bool {
+    SystemTime::now().duration_since(modified).is_ok_and(|age| age > ABANDONED)
 }
 
 fn flush_folder(folder: &Path) -> io::Result<()> {
