@@ -1,1 +1,9 @@
-//! (being written)
+//! The dispatcher: takes documents and questions in, releases runs, keeps time, and serves results.
+//!
+//! Reading order: [`submission`] (a document becomes a run), [`clock`] (runs are released, timers fire),
+//! [`results`] (a run becomes a result), [`api`] (all of it over HTTP).
+
+pub mod api;
+pub mod clock;
+pub mod results;
+pub mod submission;

@@ -35,8 +35,14 @@ pub struct Job {
     /// Position in the mapped list, for a child of a mapped task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
+    /// The ancestor whose list output a child of a mapped task takes its item from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_over: Option<String>,
     /// Number of this try, from 1.
     pub attempt: u32,
+    /// How many more attempts there may be after this one; on 0 a handler makes the best of what it has.
+    #[serde(default)]
+    pub retries_left: u32,
     /// The run's input.
     pub input: Payload,
     /// Outputs of every ancestor that succeeded, by task name.

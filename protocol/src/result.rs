@@ -32,6 +32,9 @@ pub struct Collated {
     /// By prompt name: remarks such as why a value is null.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<String, String>,
+    /// What a person should know about the document, a sentence each: pages without text, damaged pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What the run consumed at providers.
     pub usage: Usage,
     /// What read the document: `builtin` or the model's name.

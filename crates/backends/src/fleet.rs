@@ -218,11 +218,6 @@ impl Fleet {
 }
 
 fn job_message(job: &Job) -> Message {
-    Message {
-        queue: job.queue.clone(),
-        id: format!("{}:{}", job.task_run_id, job.attempt),
-        body: protocol::wire::encode(job),
-        priority: 0,
-        persistent: true,
-    }
+    let id = format!("{}:{}", job.task_run_id, job.attempt);
+    Message::new(job.queue.clone(), id, protocol::wire::encode(job))
 }

@@ -31,4 +31,7 @@ pub struct ExtractedText {
     pub words: u64,
     /// What read it: `pdfium`, `plain-text`, `markdown`.
     pub extractor: String,
+    /// What a person should know about the reading, a sentence each: pages without text, damaged pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -1,0 +1,131 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+
+/// Turns documents into answers with evidence.
+#[derive(Debug, Parser)]
+#[command(name = "flotilla", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 succeeded · 1 failed · 2 bad usage or bad request · 130 interrupted")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) logging: service::telemetry::Logging,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read one document and print the answers.
+    Run(Run),
+    /// Keep the whole system running in this process and serve it over HTTP.
+    Serve(Serve),
+}
+
+/// `flotilla run`
+#[derive(Debug, Group)]
+#[command(after_help = "\
+Examples:
+  flotilla run invoice.pdf                              the usual fields of an invoice, with page and box
+  flotilla run contract.md --request questions.json     your own questions
+  flotilla run invoice.pdf --json | jq .output.total_amount
+  flotilla run big.pdf --state .flotilla                killed or interrupted? run it again: it goes on
+  flotilla run a.pdf --model-url http://localhost:11434/v1 --model qwen3
+
+Exit codes: 0 succeeded · 1 failed · 2 bad usage or bad request · 130 interrupted")]
+pub(crate) struct Run {
+    /// The document: PDF, plain text or Markdown.
+    #[arg(value_name = "DOC")]
+    pub(crate) document: PathBuf,
+    /// The questions, as a JSON extraction request (docs/request.md). Without it: a default set for the kind of
+    /// document.
+    #[arg(long, value_name = "REQ.json")]
+    pub(crate) request: Option<PathBuf>,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write the JSON object to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Keep runs in this folder, so that an interrupted run goes on and a finished one is not repeated. Without it
+    /// nothing is kept.
+    #[arg(long, value_name = "DIR", env = "FLOTILLA_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Start over even if --state holds this run.
+    #[arg(long, requires = "state")]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+}
+
+/// `flotilla serve`
+#[derive(Debug, Group)]
+pub(crate) struct Serve {
+    /// Where to listen. There is no authentication yet: keep it on this machine.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", env = "FLOTILLA_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where runs and documents are kept.
+    #[arg(long, value_name = "DIR", default_value = ".flotilla", env = "FLOTILLA_STATE")]
+    pub(crate) state: PathBuf,
+    /// Largest document that is taken in, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 100, env = "FLOTILLA_MAX_UPLOAD",
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_upload: u32,
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+}
+
+/// How much runs at once, and who answers.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Engine {
+    /// How many tasks run at once [default: one per processor].
+    #[arg(long, value_name = "N", env = "FLOTILLA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// A model server with an OpenAI-compatible API, such as http://localhost:11434/v1. Without it the built-in
+    /// reader answers, offline.
+    #[arg(long, value_name = "URL", env = "FLOTILLA_MODEL_URL", requires = "model")]
+    pub(crate) model_url: Option<String>,
+    /// The model's name at that server.
+    #[arg(long, value_name = "NAME", env = "FLOTILLA_MODEL", requires = "model_url")]
+    pub(crate) model: Option<String>,
+    /// The key for that server. Better given by environment: arguments are visible to everybody on this machine.
+    #[arg(long, value_name = "KEY", env = "FLOTILLA_MODEL_KEY", hide_env_values = true, requires = "model_url")]
+    pub(crate) model_key: Option<String>,
+    /// How many tokens the model reads at once.
+    #[arg(long, value_name = "TOKENS", env = "FLOTILLA_MODEL_CONTEXT", default_value_t = 8192,
+          value_parser = clap::value_parser!(u32).range(512..))]
+    pub(crate) model_context: u32,
+}
+
+impl Engine {
+    /// Which model answers.
+    pub(crate) fn model_config(&self) -> models::ModelConfig {
+        match (&self.model_url, &self.model) {
+            (Some(base_url), Some(model)) => models::ModelConfig::OpenAiCompatible(models::openai_compatible::Config {
+                api_key: self.model_key.clone().map(Into::into),
+                context_tokens: self.model_context,
+                ..models::openai_compatible::Config::new(base_url, model)
+            }),
+            _ => models::ModelConfig::Builtin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_model_url_needs_a_model_name() {
+        assert!(Args::try_parse_from(["flotilla", "run", "a.pdf", "--model-url", "http://localhost/v1"]).is_err());
+    }
+}

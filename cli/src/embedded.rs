@@ -1,0 +1,129 @@
+//! The whole system in one process: dispatcher, workers, memory broker, SQLite ledger, files as object store.
+//!
+//! Everything that must last is in the state folder. The broker keeps nothing: after a restart, however the last
+//! process ended, unfinished jobs are published again from the ledger.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use backends::fleet::Fleet;
+use broker::memory::MemoryBroker;
+use broker::{Broker, Topology};
+use coordination::Coordination;
+use coordination::in_process::InProcess;
+use dispatcher::submission::Desk;
+use ledger::Ledger;
+use ledger::sqlite::SqliteLedger;
+use objects::Objects;
+use objects::filesystem::Filesystem;
+use protocol::workflow::queues;
+use service::tasks::OnFailure;
+use service::{Shutdown, Tasks};
+use worker::stages::Tools;
+use worker::{Config, Ports, Worker};
+
+use crate::args::Engine;
+
+/// How often a job is delivered before it counts as poison.
+const DELIVERY_LIMIT: u32 = 5;
+
+/// How long an attempt is protected without a sign of life.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// The running system.
+pub(crate) struct Embedded {
+    /// Starts, shows and cancels runs.
+    pub(crate) fleet: Fleet,
+    /// Takes documents in.
+    pub(crate) desk: Desk,
+    /// Documents and artifacts.
+    pub(crate) objects: Arc<dyn Objects>,
+    /// Owns everything that runs.
+    pub(crate) tasks: Tasks,
+    /// Held for as long as the state folder is in use.
+    _lock: File,
+}
+
+impl Embedded {
+    /// Opens a state folder, starts the workers and takes up what an earlier process left unfinished.
+    ///
+    /// # Errors
+    /// When the folder is not usable or in use by another process.
+    pub(crate) async fn start(state: &Path, engine: &Engine, shutdown: &Shutdown, grace: Duration) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(state).with_context(|| format!("state folder {} cannot be created", state.display()))?;
+        let lock = lock(state)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await?);
+        let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
+        let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology()));
+        let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
+        fleet.register(&protocol::stages::pipeline()).await?;
+
+        let tasks = Tasks::new(shutdown.clone());
+        let worker = stage_worker(engine, grace, Arc::clone(&broker), Arc::clone(&objects), Arc::clone(&coordination))?;
+        let token = || shutdown.token().clone();
+        let stop = token();
+        tasks.spawn("workers", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
+        let callbacks = worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), token());
+        tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(callbacks.await?) });
+        let logging = worker::logging::run(broker, ledger, coordination, token());
+        tasks.spawn("logging", OnFailure::Stop, async move { Ok(logging.await?) });
+        let unfinished = fleet.recover().await?;
+        if unfinished > 0 {
+            tracing::info!(jobs = unfinished, "took up what an earlier process left unfinished");
+        }
+        let clock = dispatcher::clock::run(fleet.clone(), token());
+        tasks.spawn("clock", OnFailure::Stop, async move {
+            clock.await;
+            Ok(())
+        });
+        let desk = Desk::new(fleet.clone(), Arc::clone(&objects));
+        Ok(Self { fleet, desk, objects, tasks, _lock: lock })
+    }
+}
+
+fn lock(state: &Path) -> anyhow::Result<File> {
+    let path = state.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be created", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("state folder {} is in use by another flotilla process; give this one another --state", state.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+fn topology() -> Topology {
+    let named = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
+    Topology {
+        queues: queues::WORK.into_iter().chain(named).map(str::to_owned).collect(),
+        dead_letter: queues::DEAD_LETTER.to_owned(),
+        delivery_limit: DELIVERY_LIMIT,
+    }
+}
+
+fn stage_worker(
+    engine: &Engine,
+    grace: Duration,
+    broker: Arc<dyn Broker>,
+    objects: Arc<dyn Objects>,
+    coordination: Arc<dyn Coordination>,
+) -> anyhow::Result<Worker> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let concurrency = engine.workers.map_or(processors, usize::from);
+    let model = models::resolve(&engine.model_config())?;
+    let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
+    let config = Config {
+        name: format!("embedded-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
+        queues: queues::WORK.map(str::to_owned).to_vec(),
+        concurrency,
+        lease_ttl: LEASE,
+        grace,
+    };
+    let builder = Worker::builder(Ports { broker, objects, coordination }, config);
+    Ok(worker::stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
+}

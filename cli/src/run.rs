@@ -1,0 +1,186 @@
+//! `flotilla run`: one document through the embedded system.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use dispatcher::results;
+use dispatcher::submission::{Submission, hash};
+use protocol::request::ExtractionRequest;
+use protocol::result::ExtractionResult;
+use protocol::{Lifecycle, LifecycleEvent, RunId, RunState, TenantId};
+use service::Shutdown;
+use sha2::{Digest, Sha256};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::args::{Engine, Run};
+use crate::embedded::Embedded;
+use crate::progress::Progress;
+use crate::table;
+
+const FAILED: u8 = 1;
+const BAD_USAGE: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// How long running tasks may take to finish after an interruption.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the ledger is asked in case an announcement was missed.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) fn main(command: Run) -> ExitCode {
+    let request = match checked(&command) {
+        Ok(request) => request,
+        Err(error) => return refuse(&error),
+    };
+    let outcome = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(run(&command, request, shutdown))
+    });
+    match outcome {
+        Ok(Some(result)) => match show(&command, &result) {
+            Ok(()) if result.status == RunState::Succeeded => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(FAILED),
+            Err(error) => fail(&error),
+        },
+        Ok(None) => {
+            if command.state.is_some() {
+                say("interrupted; the same command takes it up again");
+            }
+            ExitCode::from(INTERRUPTED)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// Everything that can be wrong with the call itself.
+fn checked(command: &Run) -> anyhow::Result<ExtractionRequest> {
+    let document = &command.document;
+    let metadata = std::fs::metadata(document).with_context(|| format!("document {} cannot be read", document.display()))?;
+    if !metadata.is_file() {
+        bail!("document {} is not a file", document.display());
+    }
+    let Some(path) = &command.request else { return Ok(ExtractionRequest::default()) };
+    let text = std::fs::read(path).with_context(|| format!("request {} cannot be read", path.display()))?;
+    let value = serde_json::from_slice(&text).with_context(|| format!("request {} is not JSON", path.display()))?;
+    Ok(ExtractionRequest::parse(&value)?)
+}
+
+/// The result, or `None` when interrupted.
+async fn run(command: &Run, request: ExtractionRequest, shutdown: Shutdown) -> anyhow::Result<Option<ExtractionResult>> {
+    // Without --state nothing is kept: the folder goes with the guard.
+    let temporary = if command.state.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let kept = command.state.clone();
+    let state: PathBuf = kept.or_else(|| temporary.as_ref().map(|dir| dir.path().to_path_buf())).unwrap_or_default();
+    let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE).await?;
+    let tenant = TenantId::default_tenant();
+    let announcements = embedded.fleet.watch();
+    let key = idempotency_key(command, &request).await?;
+    let submission = Submission {
+        tenant: tenant.clone(),
+        file: command.document.clone(),
+        file_name: command.document.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        request,
+        idempotency_key: key,
+    };
+    let submitted = embedded.desk.submit(submission).await?;
+    let ended = tokio::select! {
+        ended = wait(&embedded, &tenant, submitted.id, announcements) => { ended?; true }
+        () = shutdown.requested() => false,
+    };
+    let result = if ended {
+        let record = embedded.fleet.status(&tenant, submitted.id).await?.context("the run has vanished from the ledger")?;
+        if !submitted.created {
+            tracing::info!(run.id = %submitted.id, "this run was already in the state folder");
+        }
+        Some(results::assemble(&record, embedded.objects.as_ref()).await?)
+    } else {
+        None
+    };
+    shutdown.trigger();
+    embedded.tasks.join(GRACE + Duration::from_secs(2)).await?;
+    Ok(result)
+}
+
+/// The same document with the same questions and the same reader is the same run.
+async fn idempotency_key(command: &Run, request: &ExtractionRequest) -> anyhow::Result<Option<String>> {
+    if command.state.is_none() || command.fresh {
+        return Ok(None);
+    }
+    let document = hash(&command.document).await?;
+    let Engine { model_url, model, model_context, .. } = &command.engine;
+    let identity = serde_json::to_vec(&(document, &command.document, request, model_url, model, model_context))?;
+    Ok(Some(format!("run:{:x}", Sha256::digest(identity))))
+}
+
+async fn wait(
+    embedded: &Embedded,
+    tenant: &TenantId,
+    run: RunId,
+    mut announcements: broadcast::Receiver<Lifecycle>,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new(std::io::stderr().is_terminal());
+    loop {
+        let event = tokio::time::timeout(LOOK, announcements.recv()).await;
+        match event {
+            Ok(Ok(event)) if event.run_id == run => {
+                if matches!(event.event, LifecycleEvent::RunEnded { .. }) {
+                    return Ok(());
+                }
+                progress.show(&event);
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(RecvError::Closed)) => bail!("the workers have stopped"),
+            Ok(Err(RecvError::Lagged(_))) | Err(_) => {
+                let record = embedded.fleet.status(tenant, run).await?;
+                if record.is_none_or(|record| record.run.state.is_final()) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn show(command: &Run, result: &ExtractionResult) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(result)?;
+    if let Some(out) = &command.out {
+        write_whole(out, &json)?;
+    }
+    let text = if command.json { json + "\n" } else { table::render(result) };
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        // `flotilla run … | head` is a fine thing to do.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Writes a file so that nobody ever sees half of it.
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = || format!("{} cannot be written", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    writeln!(file, "{text}").with_context(failed)?;
+    file.persist(path).with_context(failed)?;
+    Ok(())
+}
+
+/// Reports something wrong with the call.
+pub(crate) fn refuse(error: &anyhow::Error) -> ExitCode {
+    say(&format!("flotilla: {error:#}"));
+    ExitCode::from(BAD_USAGE)
+}
+
+/// Reports something that went wrong on our side.
+pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    say(&format!("flotilla: {error:#}"));
+    ExitCode::from(FAILED)
+}
+
+/// Tells the person at the terminal.
+#[expect(clippy::print_stderr, reason = "this is the command line's voice")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}

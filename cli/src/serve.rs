@@ -1,0 +1,53 @@
+//! `flotilla serve`: the embedded system, kept running on one port.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dispatcher::api::Api;
+use protocol::TenantId;
+use service::Shutdown;
+use service::tasks::OnFailure;
+use tokio::net::TcpListener;
+
+use crate::args::Serve;
+use crate::embedded::Embedded;
+use crate::run;
+
+/// How long running tasks may take to finish after the order to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(crate) fn main(command: Serve) -> ExitCode {
+    let served = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(command, shutdown))
+    });
+    match served {
+        // A server that is asked to stop has done its work.
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => run::fail(&error),
+    }
+}
+
+async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener =
+        TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
+    let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE).await?;
+    let api = Api {
+        fleet: embedded.fleet.clone(),
+        desk: embedded.desk.clone(),
+        objects: embedded.objects.clone(),
+        tenant: TenantId::default_tenant(),
+        max_upload: command.max_upload as usize * 1024 * 1024,
+    };
+    let address = listener.local_addr()?;
+    run::say(&format!(
+        "Flotilla listens on http://{address} (state in {}). Try:\n  curl -F file=@examples/invoice.pdf http://{address}/api/v1/runs",
+        command.state.display()
+    ));
+    let token = shutdown.token().clone();
+    embedded.tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, token).await?) });
+    // A little more than the workers' own grace, so that they can hand back what they could not finish.
+    embedded.tasks.join(GRACE + Duration::from_secs(5)).await?;
+    Ok(())
+}

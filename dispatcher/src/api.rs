@@ -1,0 +1,96 @@
+//! The HTTP front door: submit, status, result, cancel.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use backends::fleet::Fleet;
+use objects::Objects;
+use protocol::TenantId;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::submission::Desk;
+
+mod problem;
+mod runs;
+mod upload;
+
+pub use problem::Problem;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct Api {
+    /// Starts, shows and cancels runs.
+    pub fleet: Fleet,
+    /// Takes documents in.
+    pub desk: Desk,
+    /// Where results are fetched from.
+    pub objects: Arc<dyn Objects>,
+    /// Whose runs these are.
+    pub tenant: TenantId,
+    /// Largest document that is taken in, in bytes.
+    pub max_upload: usize,
+}
+
+/// Largest request that may come with a document, in bytes.
+const MAX_REQUEST: usize = 16 * 1024 * 1024;
+
+impl Api {
+    /// All routes.
+    pub fn router(self) -> Router {
+        let limit = self.max_upload.saturating_add(MAX_REQUEST);
+        Router::new()
+            .route("/", get(welcome))
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .route("/api/v1/runs", post(runs::submit).get(runs::list))
+            .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
+            .route("/api/v1/runs/{id}/result", get(runs::result))
+            .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+            .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this address; GET / lists what there is"))
+            .method_not_allowed_fallback(async || {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address knows other methods; GET / lists them")
+            })
+            .layer(DefaultBodyLimit::max(limit))
+            .with_state(self)
+    }
+
+    /// Serves until `shutdown`, then lets open requests end.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+    }
+}
+
+/// Whether runs can be taken in: the ledger answers.
+async fn ready(axum::extract::State(api): axum::extract::State<Api>) -> Result<&'static str, Problem> {
+    match api.fleet.next_due().await {
+        Ok(_) => Ok("ready\n"),
+        Err(error) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", error.to_string())),
+    }
+}
+
+async fn welcome() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)
+}
+
+const WELCOME: &str = "\
+Flotilla: a document and questions in, answers with evidence out.
+
+  POST   /api/v1/runs              submit: multipart fields `file` and, if you like, `request` (JSON);
+                                   or the bare document as body with ?name=FILE
+  GET    /api/v1/runs              runs, newest first (?limit=, ?before=RUN)
+  GET    /api/v1/runs/RUN          where a run stands
+  GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
+  POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
+  GET    /livez, /readyz           for probes
+
+Try:
+  curl -F file=@invoice.pdf http://HOST/api/v1/runs
+";

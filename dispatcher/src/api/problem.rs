@@ -1,0 +1,91 @@
+//! Errors as `application/problem+json` (RFC 9457) with a stable code.
+
+use axum::Json;
+use axum::extract::multipart::MultipartError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use protocol::request::InvalidRequest;
+use serde::Serialize;
+
+use crate::{results, submission};
+
+/// An error as clients see it.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// A short phrase for the status.
+    title: &'static str,
+    /// HTTP status code.
+    status: u16,
+    /// Stable, for programs.
+    code: &'static str,
+    /// One sentence for a person: what is wrong and how to fix it.
+    detail: String,
+    /// Fields at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<protocol::request::Problem>,
+}
+
+impl Problem {
+    /// A problem without fields at fault.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// Something on our side failed. The details go to the log, not to the client.
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %error, source = ?error.source(), "a request could not be served");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server could not do this; its log says why")
+    }
+}
+
+impl From<InvalidRequest> for Problem {
+    fn from(invalid: InvalidRequest) -> Self {
+        let detail = format!("the request has {} problem(s)", invalid.problems.len());
+        Self { errors: invalid.problems, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "request_invalid", detail) }
+    }
+}
+
+impl From<submission::Error> for Problem {
+    fn from(error: submission::Error) -> Self {
+        use backends::fleet::Error::Ledger;
+        match &error {
+            submission::Error::WrongDocument { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "document_mismatch", error.to_string())
+            }
+            submission::Error::Fleet(Ledger(ledger::Error::IdempotencyConflict(_))) => {
+                Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
+            }
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<results::Error> for Problem {
+    fn from(error: results::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<backends::fleet::Error> for Problem {
+    fn from(error: backends::fleet::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<MultipartError> for Problem {
+    fn from(error: MultipartError) -> Self {
+        let status = error.status();
+        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "multipart_invalid" };
+        Self::new(status, code, format!("the upload cannot be read: {}", error.body_text()))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}

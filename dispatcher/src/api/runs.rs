@@ -1,0 +1,173 @@
+//! `/api/v1/runs`: submit, list, status, result, cancel.
+
+use axum::Json;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use ledger::RunRecord;
+use protocol::result::StageSummary;
+use protocol::{RunId, RunState};
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Problem, upload};
+use crate::results;
+use crate::submission::Submission;
+
+/// Query of a submission without a form.
+#[derive(Deserialize)]
+pub(super) struct SubmitQuery {
+    name: Option<String>,
+}
+
+/// Answer to a submission.
+#[derive(Serialize)]
+struct Accepted {
+    run_id: RunId,
+    /// False when the idempotency key had started this run before.
+    created: bool,
+    status_url: String,
+    result_url: String,
+}
+
+/// `POST /api/v1/runs`
+pub(super) async fn submit(
+    State(api): State<Api>,
+    Query(query): Query<SubmitQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let upload = upload::receive(&api, request, query.name).await?;
+    let submission = Submission {
+        tenant: api.tenant.clone(),
+        file: upload.file.path().to_path_buf(),
+        file_name: upload.name,
+        request: upload.request,
+        idempotency_key,
+    };
+    let submitted = api.desk.submit(submission).await?;
+    let status_url = format!("/api/v1/runs/{}", submitted.id);
+    let accepted = Accepted {
+        run_id: submitted.id,
+        created: submitted.created,
+        result_url: format!("{status_url}/result"),
+        status_url: status_url.clone(),
+    };
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, status_url)], Json(accepted)).into_response())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("http:{key}"))),
+        _ => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency_key_invalid",
+            "Idempotency-Key takes 1 to 255 printable ASCII characters",
+        )),
+    }
+}
+
+/// Query of a list.
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    before: Option<RunId>,
+    limit: Option<usize>,
+}
+
+/// One run of a list.
+#[derive(Serialize)]
+struct Listed {
+    run_id: RunId,
+    workflow: String,
+    status: RunState,
+    created_at: Timestamp,
+    ended_at: Option<Timestamp>,
+}
+
+/// A page of runs.
+#[derive(Serialize)]
+struct Page {
+    runs: Vec<Listed>,
+    /// Pass it as `before` for the next page; null at the end.
+    next: Option<RunId>,
+}
+
+/// `GET /api/v1/runs`
+pub(super) async fn list(State(api): State<Api>, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
+    let limit = query.limit.unwrap_or(50).clamp(1, 500);
+    let mut runs = api.fleet.list(&api.tenant, query.before, limit + 1).await?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let next = if more { runs.last().map(|run| run.id) } else { None };
+    let runs = runs
+        .into_iter()
+        .map(|run| Listed {
+            run_id: run.id,
+            workflow: run.workflow,
+            status: run.state,
+            created_at: run.created_at,
+            ended_at: run.ended_at,
+        })
+        .collect();
+    Ok(Json(Page { runs, next }).into_response())
+}
+
+/// Where a run stands.
+#[derive(Serialize)]
+struct Status {
+    run_id: RunId,
+    status: RunState,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    stages: Vec<StageSummary>,
+}
+
+impl Status {
+    fn of(record: &RunRecord) -> Self {
+        let run = &record.run;
+        Self {
+            run_id: run.id,
+            status: run.state,
+            created_at: run.created_at,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            stages: results::stages(record),
+        }
+    }
+}
+
+/// `GET /api/v1/runs/{id}`
+pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let record = find(&api, &id).await?;
+    Ok(Json(Status::of(&record)).into_response())
+}
+
+/// `GET /api/v1/runs/{id}/result`: readable any number of times; 202 with the status while the run is under way.
+pub(super) async fn result(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let record = find(&api, &id).await?;
+    if !record.run.state.is_final() {
+        let again = [(header::RETRY_AFTER, "1")];
+        return Ok((StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response());
+    }
+    Ok(Json(results::assemble(&record, api.objects.as_ref()).await?).into_response())
+}
+
+/// `POST /api/v1/runs/{id}/cancel`, `DELETE /api/v1/runs/{id}`
+pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let record = find(&api, &id).await?;
+    if record.run.state.is_final() && record.run.state != RunState::Cancelled {
+        let detail = format!("the run has already {}", record.run.state);
+        return Err(Problem::new(StatusCode::CONFLICT, "run_ended", detail));
+    }
+    api.fleet.cancel(&api.tenant, record.run.id, "cancelled over HTTP").await?;
+    status(State(api), Path(id)).await
+}
+
+async fn find(api: &Api, id: &str) -> Result<RunRecord, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no_such_run", format!("there is no run {id:?}"));
+    let run: RunId = id.parse().map_err(|_| missing())?;
+    api.fleet.status(&api.tenant, run).await?.ok_or_else(missing)
+}

@@ -1,0 +1,207 @@
+//! A fleet of one process, spoken to in the words of its users.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backends::fleet::Fleet;
+use broker::memory::MemoryBroker;
+use broker::{Broker, Message, Topology};
+use coordination::Coordination;
+use coordination::in_process::InProcess;
+use ledger::sqlite::SqliteLedger;
+use ledger::{Ledger, NewRun, RunRecord};
+use objects::Objects;
+use objects::filesystem::Filesystem;
+use protocol::workflow::queues;
+use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker::{Builder, Config, Context, Handle, Ports, Stop, Worker};
+
+/// Longest time anything here may take before the test calls it stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Defines a task over plain JSON.
+macro_rules! task {
+    ($name:ident, $task:literal) => {
+        pub(crate) struct $name;
+        impl protocol::Task for $name {
+            const NAME: &'static str = $task;
+            type Input = serde_json::Value;
+            type Output = serde_json::Value;
+        }
+    };
+}
+
+task!(First, "first");
+task!(Second, "second");
+task!(Third, "third");
+task!(Side, "side");
+
+/// What a handler in a test returns.
+pub(crate) type Deed<'a> = Pin<Box<dyn Future<Output = Result<Value, Stop>> + Send + 'a>>;
+
+/// A handler made of a closure.
+pub(crate) struct Do<F>(F);
+
+#[async_trait]
+impl<T, F> Handle<T> for Do<F>
+where
+    T: Task<Input = Value, Output = Value>,
+    F: for<'a> Fn(&'a Context, Value) -> Deed<'a> + Send + Sync + 'static,
+{
+    async fn run(&self, ctx: &Context, input: Value) -> Result<Value, Stop> {
+        (self.0)(ctx, input).await
+    }
+}
+
+/// Makes a handler of a closure, helping the compiler with its lifetimes.
+pub(crate) fn deed<F>(handler: F) -> Do<F>
+where
+    F: for<'a> Fn(&'a Context, Value) -> Deed<'a> + Send + Sync + 'static,
+{
+    Do(handler)
+}
+
+/// A running fleet.
+pub(crate) struct TestFleet {
+    pub(crate) fleet: Fleet,
+    pub(crate) broker: Arc<dyn Broker>,
+    shutdown: CancellationToken,
+    parts: Vec<JoinHandle<()>>,
+}
+
+impl TestFleet {
+    /// Starts a fleet in a folder; whatever an earlier one left there is taken up.
+    pub(crate) async fn start(state: &Path, serve: impl FnOnce(Builder) -> Builder) -> Self {
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await.unwrap());
+        let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
+        let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology()));
+        let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
+        let shutdown = CancellationToken::new();
+        let ports =
+            Ports { broker: Arc::clone(&broker), objects: Arc::clone(&objects), coordination: Arc::clone(&coordination) };
+        let worker = serve(Worker::builder(ports, worker_config())).build();
+        let callbacks =
+            worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), shutdown.clone());
+        let logging = worker::logging::run(
+            Arc::clone(&broker),
+            Arc::clone(&ledger),
+            Arc::clone(&coordination),
+            shutdown.clone(),
+        );
+        fleet.recover().await.unwrap();
+        let clock = dispatcher::clock::run(fleet.clone(), shutdown.clone());
+        let stop = shutdown.clone();
+        let parts = vec![
+            tokio::spawn(async move { worker.run(stop).await.unwrap() }),
+            tokio::spawn(async move { callbacks.await.unwrap() }),
+            tokio::spawn(async move { logging.await.unwrap() }),
+            tokio::spawn(clock),
+        ];
+        Self { fleet, broker, shutdown, parts }
+    }
+
+    /// Starts a run of a workflow.
+    pub(crate) async fn run(&self, workflow: &Workflow, input: Value) -> RunId {
+        self.run_once(workflow, input, None).await
+    }
+
+    /// Starts a run unless the key has started one before.
+    pub(crate) async fn run_once(&self, workflow: &Workflow, input: Value, key: Option<&str>) -> RunId {
+        workflow.validate().unwrap();
+        self.fleet.register(workflow).await.unwrap();
+        let run = NewRun {
+            id: RunId::new(),
+            tenant: TenantId::default_tenant(),
+            workflow: workflow.name.clone(),
+            input: Payload::Inline(input),
+            idempotency_key: key.map(str::to_owned),
+        };
+        self.fleet.start(vec![run]).await.unwrap()[0].id
+    }
+
+    /// The record of a run.
+    pub(crate) async fn record(&self, run: RunId) -> RunRecord {
+        self.fleet.status(&TenantId::default_tenant(), run).await.unwrap().unwrap()
+    }
+
+    /// Waits until the run's record is as described.
+    pub(crate) async fn until(&self, run: RunId, what: &str, holds: impl Fn(&RunRecord) -> bool) -> RunRecord {
+        let started = tokio::time::Instant::now();
+        loop {
+            let record = self.record(run).await;
+            if holds(&record) {
+                return record;
+            }
+            assert!(started.elapsed() < PATIENCE, "waited in vain until {what}; the run is {:#?}", record.run);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the run has ended, checks how, and that nothing is left in any queue of jobs or outcomes.
+    pub(crate) async fn ends(&self, run: RunId, expected: RunState) -> RunRecord {
+        let record = self.until(run, "it ends", |record| record.run.state.is_final()).await;
+        assert_eq!(record.run.state, expected, "{:#?}", record.run);
+        self.queues_empty().await;
+        record
+    }
+
+    /// Waits until no queue of jobs or outcomes holds a message.
+    pub(crate) async fn queues_empty(&self) {
+        let started = tokio::time::Instant::now();
+        for queue in queues::WORK.into_iter().chain([queues::CALLBACKS]) {
+            loop {
+                let depth = self.broker.depth(queue).await.unwrap();
+                if depth.ready + depth.unacked == 0 {
+                    break;
+                }
+                assert!(started.elapsed() < PATIENCE, "queue {queue} still holds {depth:?}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// Puts raw bytes into a queue.
+    pub(crate) async fn publish_raw(&self, queue: &str, body: &[u8]) {
+        self.broker.publish(vec![Message::new(queue, "raw", body)]).await.unwrap();
+    }
+
+    /// Shuts down as an operator would and waits for the end.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        for part in self.parts {
+            tokio::time::timeout(PATIENCE, part).await.expect("a part of the fleet did not stop").unwrap();
+        }
+    }
+}
+
+/// State of the only task run of that task.
+pub(crate) fn state_of(record: &RunRecord, task: &str) -> TaskState {
+    record.run.tasks.iter().find(|one| one.task == task && one.index.is_none()).unwrap().state
+}
+
+fn worker_config() -> Config {
+    Config {
+        name: format!("test-{}", uuid::Uuid::now_v7()),
+        queues: queues::WORK.map(str::to_owned).to_vec(),
+        concurrency: 4,
+        lease_ttl: Duration::from_secs(5),
+        grace: Duration::from_millis(300),
+    }
+}
+
+fn topology() -> Topology {
+    let others = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
+    Topology {
+        queues: queues::WORK.into_iter().chain(others).map(str::to_owned).collect(),
+        dead_letter: queues::DEAD_LETTER.to_owned(),
+        delivery_limit: 5,
+    }
+}

@@ -1,0 +1,293 @@
+//! Runs one delivered job from lease to acknowledgement. The only place that acknowledges, times out, catches
+//! panics and opens spans.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use broker::{Delivery, Message, Verdict};
+use jiff::Timestamp;
+use protocol::message::WIRE_VERSION;
+use protocol::workflow::queues::CALLBACKS;
+use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, TaskError};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::context::{Context, store_failed};
+use crate::handler::{AnyHandler, Stop};
+use crate::leases::{Claim, Leases};
+use crate::reporter::Reporter;
+use crate::worker::Ports;
+
+/// Everything needed to run any job of this worker.
+pub(crate) struct Runner {
+    pub(crate) ports: Ports,
+    pub(crate) handlers: HashMap<&'static str, Arc<dyn AnyHandler>>,
+    pub(crate) leases: Leases,
+    pub(crate) reporter: Reporter,
+    pub(crate) name: Arc<str>,
+}
+
+/// How the worker as a whole is asked to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drain {
+    /// Handlers should come to an end.
+    pub(crate) soft: CancellationToken,
+    /// The grace period is over: handlers are aborted and their jobs handed back.
+    pub(crate) hard: CancellationToken,
+}
+
+/// What became of an attempt.
+enum End {
+    /// The fleet is told this.
+    Outcome(Outcome),
+    /// Nobody needs the result any more.
+    Dropped(&'static str),
+    /// The worker shuts down; somebody else will do it.
+    HandedBack,
+}
+
+impl Runner {
+    /// Runs a delivered job and settles the delivery.
+    pub(crate) async fn handle(&self, delivery: Delivery, drain: &Drain) {
+        let verdict = match protocol::wire::decode_job(&delivery.message.body) {
+            Ok(job) => self.work(Arc::new(job), delivery.redeliveries > 0, drain).await,
+            Err(error) => {
+                tracing::error!(message.id = %delivery.message.id, error = %error, "an unreadable job goes to the dead letters");
+                Verdict::Reject { reason: error.to_string() }
+            }
+        };
+        if let Err(error) = delivery.settle(verdict).await {
+            tracing::warn!(error = %error, "a job could not be settled and will be delivered again");
+        }
+    }
+
+    async fn work(&self, job: Arc<Job>, redelivered: bool, drain: &Drain) -> Verdict {
+        let span = tracing::info_span!(
+            "task", run.id = %job.run_id, task.name = %job.task, task_run.id = %job.task_run_id, attempt = job.attempt
+        );
+        self.attempt(job, redelivered, drain).instrument(span).await
+    }
+
+    async fn attempt(&self, job: Arc<Job>, redelivered: bool, drain: &Drain) -> Verdict {
+        if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) {
+            tracing::debug!("the run was cancelled before the task started");
+            return Verdict::Ack;
+        }
+        let (lease, lost) = match self.leases.claim(&job, redelivered).await {
+            Claim::Granted(lease, lost) => (lease, lost),
+            Claim::Duplicate(holder) => {
+                tracing::info!(%holder, "a duplicate of a live attempt was dropped");
+                return Verdict::Ack;
+            }
+        };
+        self.reporter.report(&job, LifecycleEvent::Started);
+        let (started_at, clock) = (Timestamp::now(), Instant::now());
+        let (context, hard_deadline) = self.context(&job);
+        let end = self.execute(Arc::clone(&context), hard_deadline, lost, drain).await;
+        let verdict = match end {
+            End::Outcome(outcome) => {
+                let ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.reporter.report(&job, LifecycleEvent::Ended { state: word(&outcome).to_owned(), ms });
+                self.call_back(&context, outcome, started_at).await
+            }
+            End::Dropped(reason) => {
+                tracing::info!(reason, "the attempt was given up");
+                Verdict::Ack
+            }
+            End::HandedBack => Verdict::Requeue { counted: false },
+        };
+        self.leases.release(&lease).await;
+        verdict
+    }
+
+    fn context(&self, job: &Arc<Job>) -> (Arc<Context>, watch::Receiver<Instant>) {
+        let (hard_deadline, deadline) = watch::channel(Instant::now() + job.timeouts.hard);
+        let context = Context {
+            job: Arc::clone(job),
+            objects: Arc::clone(&self.ports.objects),
+            reporter: self.reporter.clone(),
+            stopping: CancellationToken::new(),
+            hard_deadline,
+            usage: Mutex::default(),
+        };
+        (Arc::new(context), deadline)
+    }
+
+    /// Runs the handler in a task of its own, so that it can panic and be aborted, and waits for whatever ends it.
+    async fn execute(
+        &self,
+        context: Arc<Context>,
+        mut hard_deadline: watch::Receiver<Instant>,
+        lost: CancellationToken,
+        drain: &Drain,
+    ) -> End {
+        let job = Arc::clone(&context.job);
+        let Some(handler) = self.handlers.get(job.task.as_str()).map(Arc::clone) else {
+            return End::Outcome(retry(TaskError::transient(
+                "task_not_served",
+                format!("this worker has no handler for task {:?}; it serves {:?}", job.task, self.served()),
+            )));
+        };
+        let mut cancellations = self.ports.coordination.cancellations();
+        let soft_deadline = job.timeouts.soft.map(|soft| Instant::now() + soft);
+        let stopping = context.stopping.clone();
+        let running = tokio::spawn(deed(handler, context).in_current_span());
+        let mut running = AbortOnDrop(running);
+        let mut told_to_stop = false;
+        loop {
+            let deadline = *hard_deadline.borrow_and_update();
+            tokio::select! {
+                ended = &mut running.0 => return End::Outcome(outcome(ended)),
+                () = tokio::time::sleep_until(deadline) => {
+                    return End::Outcome(retry(TaskError::transient(
+                        "timeout_hard",
+                        format!("task {:?} was stopped after its limit of {:?}", job.task, job.timeouts.hard),
+                    )));
+                }
+                // The handler asked for more time: go round with the new deadline.
+                Ok(()) = hard_deadline.changed() => {}
+                () = soft_limit(soft_deadline), if !told_to_stop => { told_to_stop = true; stopping.cancel(); }
+                () = drain.soft.cancelled(), if !told_to_stop => { told_to_stop = true; stopping.cancel(); }
+                () = drain.hard.cancelled() => return End::HandedBack,
+                () = lost.cancelled() => return End::Dropped("its lease was lost"),
+                cancelled = cancellations.recv() => match cancelled {
+                    Ok(run) if run == job.run_id => return End::Dropped("its run was cancelled"),
+                    Ok(_) => {}
+                    // Missed some: ask. A coordination store that is away cancels nothing.
+                    Err(_) if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) => {
+                        return End::Dropped("its run was cancelled");
+                    }
+                    Err(_) => tokio::task::yield_now().await,
+                },
+            }
+        }
+    }
+
+    async fn call_back(&self, context: &Context, outcome: Outcome, started_at: Timestamp) -> Verdict {
+        let job = &context.job;
+        let callback = Callback {
+            v: WIRE_VERSION,
+            run_id: job.run_id,
+            task_run_id: job.task_run_id,
+            attempt: job.attempt,
+            worker: self.name.to_string(),
+            outcome,
+            started_at,
+            ended_at: Timestamp::now(),
+            usage: context.usage.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
+        let id = format!("{}:{}", job.task_run_id, job.attempt);
+        let message = Message::new(CALLBACKS, id, protocol::wire::encode(&callback));
+        match self.ports.broker.publish(vec![message]).await {
+            Ok(()) => Verdict::Ack,
+            Err(error) => {
+                // Not acknowledged, so not lost: the job comes again and its work is repeated.
+                tracing::warn!(error = %error, "the outcome could not be reported");
+                Verdict::Requeue { counted: false }
+            }
+        }
+    }
+
+    fn served(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.handlers.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Loads the input, runs the handler and puts its output where descendants find it.
+async fn deed(handler: Arc<dyn AnyHandler>, context: Arc<Context>) -> Result<Outcome, Stop> {
+    let input = context.payload(&context.job.input).await?;
+    let input = match (context.job.index, &context.job.map_over) {
+        (Some(index), Some(source)) => item(&context, source, index).await?,
+        _ => input,
+    };
+    let output = handler.run(&context, input).await?;
+    let fan_out = output.as_array().map(|list| u32::try_from(list.len()).unwrap_or(u32::MAX));
+    Ok(Outcome::Done { output: offload(&context, output).await?, fan_out })
+}
+
+/// The item of a mapped task's source list that this child works on.
+async fn item(context: &Context, source: &str, index: u32) -> Result<Value, TaskError> {
+    let missing = || TaskError::permanent("item_missing", format!("task {source:?} left no item number {index}"));
+    let Some(protocol::TaskOutput::One(list)) = context.job.outputs.get(source) else {
+        return Err(missing());
+    };
+    match context.payload(list).await? {
+        Value::Array(mut list) if (index as usize) < list.len() => Ok(list.swap_remove(index as usize)),
+        _ => Err(missing()),
+    }
+}
+
+async fn offload(context: &Context, output: Value) -> Result<Payload, TaskError> {
+    let bytes = serde_json::to_vec(&output)
+        .map_err(|error| TaskError::permanent("output_invalid", format!("the output cannot be written: {error}")))?;
+    if bytes.len() <= Payload::INLINE_LIMIT {
+        return Ok(Payload::Inline(output));
+    }
+    let key = context.key("output.json");
+    context.objects.put(&key, &bytes, "application/json").await.map(Payload::Artifact).map_err(store_failed)
+}
+
+fn outcome(ended: Result<Result<Outcome, Stop>, JoinError>) -> Outcome {
+    match ended {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(Stop::Error(error))) => retry(error),
+        Ok(Err(Stop::RetryAfter(error, after))) => {
+            Outcome::Retry { error, after_ms: Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)) }
+        }
+        Ok(Err(Stop::Snooze { after, state })) => {
+            Outcome::Snooze { after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX), state }
+        }
+        Err(failure) if failure.is_panic() => {
+            let message = panic_message(failure.into_panic().as_ref());
+            tracing::error!(panic = %message, "a handler panicked");
+            retry(TaskError::transient("handler_panicked", format!("the handler panicked: {message}")))
+        }
+        Err(_) => retry(TaskError::transient("handler_aborted", "the handler was aborted")),
+    }
+}
+
+fn retry(error: TaskError) -> Outcome {
+    if error.class == ErrorClass::Permanent {
+        Outcome::Fail { error }
+    } else {
+        Outcome::Retry { error, after_ms: None }
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done { .. } => "succeeded",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Fail { .. } => "failed",
+        Outcome::Snooze { .. } => "snoozed",
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
+    text.chars().take(300).collect()
+}
+
+async fn soft_limit(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A handler's task that ends with whoever waits for it.
+struct AbortOnDrop(JoinHandle<Result<Outcome, Stop>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

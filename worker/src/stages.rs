@@ -1,0 +1,42 @@
+//! The six stages of the document workflow: the deeds to the contracts in `protocol::stages`.
+//!
+//! One stage is one file and one line in [`register`]. A stage never imports another stage; what they share of
+//! documents lives in the crates of the intelligence half.
+
+use std::sync::Arc;
+
+use models::Model;
+use text::Extractor;
+
+use crate::worker::Builder;
+
+pub mod agentic_extract;
+pub mod chunk_embed;
+pub mod collate;
+pub mod evaluate;
+pub mod extract_text;
+pub mod generate_digraph;
+
+/// What the stages use besides their context.
+#[derive(Clone)]
+pub struct Tools {
+    /// Reads documents.
+    pub extractor: Extractor,
+    /// Answers questions.
+    pub model: Arc<dyn Model>,
+    /// How many prompts of one document are asked at a time.
+    pub prompts_at_once: usize,
+}
+
+/// Serves all six stages.
+#[must_use]
+pub fn register(worker: Builder, tools: &Tools) -> Builder {
+    let model = || Arc::clone(&tools.model);
+    worker
+        .register(extract_text::Handler { extractor: tools.extractor.clone() })
+        .register(chunk_embed::Handler { model: model() })
+        .register(generate_digraph::Handler)
+        .register(agentic_extract::Handler { model: model(), prompts_at_once: tools.prompts_at_once })
+        .register(evaluate::Handler)
+        .register(collate::Handler)
+}

@@ -1,0 +1,105 @@
+//! Stage 4: asks the prompts in the order of their graph. One failing prompt costs one answer, and a retry of the
+//! stage pays for nothing that was finished.
+
+use std::sync::Arc;
+
+use agents::{Extraction, Memo};
+use async_trait::async_trait;
+use models::Model;
+use objects::Objects;
+use protocol::answer::Answer;
+use protocol::document::Document;
+use protocol::request::ExtractionRequest;
+use protocol::stages::agentic_extract::Answers;
+use protocol::stages::{AgenticExtract, ChunkEmbed, ExtractText, GenerateDigraph};
+use protocol::TaskError;
+use retrieval::Index;
+
+use crate::context::Context;
+use crate::handler::{Handle, Stop};
+
+/// Answers prompts.
+pub struct Handler {
+    /// Who answers.
+    pub model: Arc<dyn Model>,
+    /// How many prompts are asked at a time.
+    pub prompts_at_once: usize,
+}
+
+#[async_trait]
+impl Handle<AgenticExtract> for Handler {
+    async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<Answers, Stop> {
+        let text = ctx.output::<ExtractText>().await?;
+        let document: Document = ctx.load(&text.document).await?;
+        let index: Index = ctx.load(&ctx.output::<ChunkEmbed>().await?.index).await?;
+        let graph = ctx.output::<GenerateDigraph>().await?;
+        let extraction = Extraction {
+            document: &document,
+            index: &index,
+            graph: &graph,
+            settings: &request.tool_settings,
+            model: self.model.as_ref(),
+            document_hash: &text.file_hash,
+            concurrency: self.prompts_at_once,
+        };
+        let memo = Memory { objects: ctx.objects.as_ref(), prefix: ctx.key("memo") };
+        let progress = |done: usize, total: usize, name: &str| ctx.progress(done as u64, total as u64, name);
+        let run = agents::answer_all(extraction, &memo, &progress, ctx.stopping().cancelled()).await;
+        ctx.consumed(&run.usage);
+        if run.cancelled {
+            let message = "the stage was asked to stop before every prompt was answered; finished answers are kept";
+            return Err(TaskError::transient("stopped", message).into());
+        }
+        // On the last attempt the answers that there are go on without those that failed.
+        if let Some(retryable) = run.worst_retryable
+            && ctx.job().retries_left > 0
+        {
+            let message = "some prompts failed for a passing reason; finished answers are kept";
+            let error = TaskError::new(retryable.class, "prompts_failed", message);
+            return Err(match retryable.retry_after {
+                Some(after) => Stop::RetryAfter(error, after),
+                None => Stop::Error(error),
+            });
+        }
+        Ok(Answers { prompts: run.answers, model: self.model.info().name.clone(), usage: run.usage })
+    }
+}
+
+/// Finished answers as objects of the run.
+struct Memory<'a> {
+    objects: &'a dyn Objects,
+    prefix: String,
+}
+
+#[async_trait]
+impl Memo for Memory<'_> {
+    async fn get(&self, key: &str) -> Option<Answer> {
+        match self.objects.get(&self.object_key(key)).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+            Err(objects::Error::NotFound(_)) => None,
+            Err(error) => {
+                tracing::warn!(error = %error, "a finished answer could not be looked up and is asked for again");
+                None
+            }
+        }
+    }
+
+    async fn put(&self, key: &str, answer: &Answer) {
+        let stored = match serde_json::to_vec(answer) {
+            Ok(bytes) => self.objects.put(&self.object_key(key), &bytes, "application/json").await.map(drop),
+            Err(error) => {
+                tracing::warn!(error = %error, "a finished answer could not be written");
+                return;
+            }
+        };
+        if let Err(error) = stored {
+            tracing::warn!(error = %error, "a finished answer could not be kept");
+        }
+    }
+}
+
+impl Memory<'_> {
+    fn object_key(&self, key: &str) -> String {
+        format!("{}/{key}.json", self.prefix)
+    }
+}

@@ -1,0 +1,69 @@
+//! Stage 6: puts everything into one result object.
+
+use async_trait::async_trait;
+use protocol::answer::PromptOutcome;
+use protocol::request::ExtractionRequest;
+use protocol::result::{Collated, DocumentSummary, ResultError};
+use protocol::stages::{AgenticExtract, Collate, Evaluate, ExtractText, GenerateDigraph};
+use protocol::{Task, TaskError};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::handler::{Handle, Stop};
+
+/// Puts results together.
+pub struct Handler;
+
+#[async_trait]
+impl Handle<Collate> for Handler {
+    async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<Collated, Stop> {
+        let text = ctx.output::<ExtractText>().await?;
+        let graph = ctx.output::<GenerateDigraph>().await?;
+        let answers = ctx.output::<AgenticExtract>().await?;
+        let mut collated = Collated {
+            document: DocumentSummary { name: request.file_name, sha256: request.file_hash, pages: text.pages },
+            model: answers.model,
+            usage: answers.usage,
+            warnings: text.warnings,
+            types: graph.questions.iter().map(|one| (one.name.clone(), one.kind.as_str().to_owned())).collect(),
+            ..Collated::default()
+        };
+        for (name, outcome) in answers.prompts {
+            collated.add(name, outcome);
+        }
+        match ctx.error_of::<Evaluate>() {
+            Some(error) => collated.fail(Evaluate::NAME, error),
+            None => collated.evaluation = ctx.output::<Evaluate>().await?.prompts,
+        }
+        ctx.progress(1, 1, format!("{} value(s)", collated.output.len()));
+        Ok(collated)
+    }
+}
+
+/// How answers and errors find their places in a result.
+trait Add {
+    fn add(&mut self, name: String, outcome: PromptOutcome);
+    fn fail(&mut self, name: &str, error: &TaskError);
+}
+
+impl Add for Collated {
+    fn add(&mut self, name: String, outcome: PromptOutcome) {
+        match outcome {
+            PromptOutcome::Answered(answer) => {
+                self.confidence.insert(name.clone(), answer.confidence);
+                self.evidence.insert(name.clone(), answer.evidence);
+                self.notes.extend(answer.note.map(|note| (name.clone(), note)));
+                self.output.insert(name, answer.value);
+            }
+            PromptOutcome::Failed(error) => {
+                self.fail(&name, &error);
+                self.evidence.insert(name.clone(), Vec::new());
+                self.output.insert(name, Value::Null);
+            }
+        }
+    }
+
+    fn fail(&mut self, name: &str, error: &TaskError) {
+        self.errors.insert(name.to_owned(), ResultError::from(error));
+    }
+}

@@ -1,0 +1,27 @@
+//! Stage 5: checks every answer without a model: its type, its evidence, the sums.
+
+use async_trait::async_trait;
+use protocol::document::Document;
+use protocol::request::ExtractionRequest;
+use protocol::stages::evaluate::Evaluations;
+use protocol::stages::{AgenticExtract, Evaluate, ExtractText, GenerateDigraph};
+
+use crate::context::Context;
+use crate::handler::{Handle, Stop};
+
+/// Checks answers.
+pub struct Handler;
+
+#[async_trait]
+impl Handle<Evaluate> for Handler {
+    async fn run(&self, ctx: &Context, _request: ExtractionRequest) -> Result<Evaluations, Stop> {
+        let text = ctx.output::<ExtractText>().await?;
+        let document: Document = ctx.load(&text.document).await?;
+        let graph = ctx.output::<GenerateDigraph>().await?;
+        let answers = ctx.output::<AgenticExtract>().await?;
+        let prompts = evaluation::evaluate(&document, &graph.questions, &answers);
+        let flagged = prompts.values().filter(|one| one.status == protocol::answer::EvaluationStatus::Flagged).count();
+        ctx.progress(1, 1, format!("{} answer(s) checked, {flagged} flagged", prompts.len()));
+        Ok(Evaluations { prompts, ..Evaluations::default() })
+    }
+}

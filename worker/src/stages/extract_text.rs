@@ -1,0 +1,41 @@
+//! Stage 1: fetches the document, has it read in a child process, stores text and boxes as an artifact.
+
+use async_trait::async_trait;
+use protocol::request::ExtractionRequest;
+use protocol::stages::ExtractText;
+use protocol::stages::extract_text::ExtractedText;
+use text::{Extractor, Source};
+
+use crate::context::{Context, store_failed};
+use crate::handler::{Handle, Stop};
+
+/// Reads documents.
+pub struct Handler {
+    /// Starts the child processes.
+    pub extractor: Extractor,
+}
+
+#[async_trait]
+impl Handle<ExtractText> for Handler {
+    async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<ExtractedText, Stop> {
+        let file = ctx.objects.local_file(&request.file_path).await.map_err(store_failed)?;
+        let source = Source { path: file.path.clone(), name: request.file_name.clone(), password: None };
+        let read = self.extractor.extract(&source).await.map_err(protocol::TaskError::from)?;
+        for warning in &read.warnings {
+            ctx.log("warn", warning.clone());
+        }
+        let pages = u32::try_from(read.document.pages.len()).unwrap_or(u32::MAX);
+        let lines = read.document.pages.iter().flat_map(|page| &page.lines);
+        let words = lines.map(|line| line.words.len() as u64).sum();
+        ctx.progress(u64::from(pages), u64::from(pages), format!("{pages} page(s), {words} words"));
+        Ok(ExtractedText {
+            document: ctx.store("document.json", &read.document).await?,
+            file_name: request.file_name,
+            file_hash: request.file_hash,
+            pages,
+            words,
+            extractor: read.extractor.to_owned(),
+            warnings: read.warnings,
+        })
+    }
+}
