@@ -10,6 +10,7 @@ use protocol::request::{GrammarEntry, OutputSpec};
 use serde_json::Value;
 
 mod error;
+pub mod openai_compatible;
 
 pub use error::Error;
 
