@@ -179,10 +179,10 @@ impl Shared {
 
     fn bury(&self, state: &mut State, queue: &str, given: Given, reason: String) {
         let dead_letter_queue = &self.topology.dead_letter;
-        tracing::warn!(message.id = given.message.id, queue, reason, "message is dead");
         if queue == dead_letter_queue {
             return;
         }
+        tracing::warn!(message.id = given.message.id, queue, reason, "message goes to the dead letters");
         let death = DeadLetter { reason, queue: queue.to_owned(), deliveries: given.redeliveries + 1 };
         if let Some(graveyard) = state.queues.get_mut(dead_letter_queue) {
             graveyard.put(death.bury(given.message, dead_letter_queue));
