@@ -11,17 +11,15 @@ pub const UNKNOWN: &str = "unknown";
 pub fn find(prompt: &str) -> Vec<(Range<usize>, &str)> {
     let mut references = Vec::new();
     let mut from = 0;
-    while let Some(open) = prompt[from..].find("{{").map(|at| from + at) {
-        let inner = open + 2;
-        let Some(close) = prompt[inner..].find("}}").map(|at| inner + at) else { break };
-        let name = prompt[inner..close].trim();
-        if !name.is_empty() && !name.contains(|c: char| matches!(c, '{' | '}') || c.is_control()) {
-            references.push((open..close + 2, name));
-            from = close + 2;
-        } else {
-            // What looked like an opening may hide the real one: `{{ {{name}}`.
-            from = open + 1;
+    while let Some(close) = prompt[from..].find("}}").map(|at| from + at) {
+        // The nearest opening: what stands before it may look like one and is none, as in `{{ {{name}}`.
+        if let Some(open) = prompt[from..close].rfind("{{").map(|at| from + at) {
+            let name = prompt[open + 2..close].trim();
+            if !name.is_empty() && !name.contains(|c: char| c == '}' || c.is_control()) {
+                references.push((open..close + 2, name));
+            }
         }
+        from = close + 2;
     }
     references
 }

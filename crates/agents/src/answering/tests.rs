@@ -136,6 +136,11 @@ impl Case {
     }
 }
 
+/// Handlers run on any thread.
+fn sendable<T: Send>(future: T) -> T {
+    future
+}
+
 fn value(run: &Run, name: &str) -> Value {
     match &run.answers[name] {
         PromptOutcome::Answered(answer) => answer.value.clone(),
@@ -231,7 +236,8 @@ async fn after_a_cancel_nothing_new_is_started_and_what_is_under_way_is_kept() {
         }
         model.gates["a"].add_permits(1);
     };
-    let run = answer_all(case.extraction(&model), &NoMemo, &|_, _, _| {}, cancel).await;
+    let answering = answer_all(case.extraction(&model), &NoMemo, &|_, _, _| {}, cancel);
+    let run = sendable(answering).await;
     assert!(run.cancelled);
     assert_eq!((value(&run, "a"), code(&run, "b")), (json!("?"), "cancelled"));
     assert_eq!(model.asked(), ["a: ?"]);
