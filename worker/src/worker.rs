@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Consumer};
+use broker::{Broker, Consumer, Verdict};
 use coordination::Coordination;
 use objects::Objects;
 use protocol::Task;
@@ -137,11 +137,16 @@ async fn consume(
         };
         let Some(delivery) = delivery else { break };
         let permit = tokio::select! {
-            // The delivery is dropped unsettled and goes back to its queue.
-            () = shutdown.cancelled() => break,
-            permit = Arc::clone(&slots).acquire_owned() => permit,
+            () = shutdown.cancelled() => None,
+            permit = Arc::clone(&slots).acquire_owned() => permit.ok(),
         };
-        let Ok(permit) = permit else { break };
+        let Some(permit) = permit else {
+            // Never started, so this delivery does not count.
+            if let Err(error) = delivery.settle(Verdict::Requeue { counted: false }).await {
+                tracing::debug!(error = %error, "a job that was not started will be delivered again");
+            }
+            break;
+        };
         let (runner, drain) = (Arc::clone(&runner), drain.clone());
         running.spawn(async move {
             runner.handle(delivery, &drain).await;

@@ -1,0 +1,14 @@
+//! What `flotilla` promises to the person or program that calls it.
+
+#[path = "support/crash.rs"]
+mod crash;
+#[path = "support/documents.rs"]
+mod documents;
+#[path = "support/harness.rs"]
+mod harness;
+#[path = "support/model_server.rs"]
+mod model_server;
+#[path = "support/serving.rs"]
+mod serving;
+#[path = "support/usage.rs"]
+mod usage;

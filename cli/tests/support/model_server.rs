@@ -1,0 +1,76 @@
+//! A small server that speaks the chat completions protocol, for what only a slow or failing model shows.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Json;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+
+/// Decides what to answer to the nth call, from 0.
+pub(crate) type Script = Arc<dyn Fn(usize, &str) -> Reply + Send + Sync>;
+
+/// What the server does with a call.
+pub(crate) enum Reply {
+    /// The model says this value.
+    Value(Value),
+    /// An HTTP error.
+    Status(u16),
+    /// Never answers.
+    Silence,
+}
+
+/// A running server.
+pub(crate) struct ModelServer {
+    address: SocketAddr,
+    calls: Arc<AtomicUsize>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl ModelServer {
+    /// Starts a server on a free port; the script sees each call's number and body.
+    pub(crate) fn start(script: Script) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let answer = move |body: String| {
+            let (script, counter) = (Arc::clone(&script), Arc::clone(&counter));
+            async move { respond(script(counter.fetch_add(1, Ordering::SeqCst), &body)).await }
+        };
+        let app = Router::new().route("/v1/chat/completions", post(answer));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Self { address, calls, _runtime: runtime }
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// How many calls came in.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+async fn respond(reply: Reply) -> Response {
+    match reply {
+        Reply::Value(value) => Json(json!({
+            "choices": [{
+                "index": 0,
+                "finish_reason": "stop",
+                "message": { "role": "assistant", "content": json!({ "value": value, "quote": null }).to_string() },
+            }],
+            "usage": { "prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110 },
+        }))
+        .into_response(),
+        Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Reply::Silence => std::future::pending().await,
+    }
+}
