@@ -75,9 +75,9 @@ accuracy: setup ## Score field accuracy: make accuracy ARGS=folder-of-samples
 	$(call say,Scoring accuracy)
 	@cargo run --release --package benches --bin accuracy -- $(ARGS)
 
-bench: setup ## Measure time and memory per stage
-	$(call say,Measuring)
-	@cargo run --release --package benches --bin bench -- $(ARGS)
+bench: build ## Measure one run of a one-page document: time and memory per stage
+	$(call say,Measuring one run of a one-page document)
+	@cargo run --release --package benches --bin one_page -- $(ARGS)
 
 clean-state: ## Forget all runs and documents of the embedded system
 	$(call say,Removing .state)
