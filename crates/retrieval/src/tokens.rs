@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn hostile_runs_without_a_boundary_take_linear_time() {
         for run in [" ", "a", "\n", "9", "é", "="] {
-            let text = run.repeat(300_000);
+            let text = run.repeat(100_000);
             assert!(TokenMap::new(&text).unwrap().len() <= text.len());
         }
     }

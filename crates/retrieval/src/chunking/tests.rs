@@ -47,7 +47,7 @@ fn an_endless_word_is_cut_by_characters() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn chunks_cover_the_text_within_size_and_overlap(
