@@ -11,8 +11,10 @@ use serde_json::Value;
 
 mod error;
 pub mod openai_compatible;
+mod resolve;
 
 pub use error::Error;
+pub use resolve::{ModelConfig, resolve};
 
 /// Answers one question about one document.
 #[async_trait]
