@@ -61,6 +61,8 @@ pub struct ChildCommand {
 pub struct Limits {
     /// Size of the file in bytes.
     pub file_bytes: u64,
+    /// Size of a plain text file in bytes; smaller, because no child reads it and its words take many times as much.
+    pub text_bytes: u64,
     /// Address space of the child in bytes.
     pub memory_bytes: u64,
     /// Processor time of the child in seconds.
@@ -78,11 +80,12 @@ impl Default for Limits {
         const MIB: u64 = 1024 * 1024;
         Self {
             file_bytes: 512 * MIB,
+            text_bytes: 16 * MIB,
             memory_bytes: 1536 * MIB,
             cpu_seconds: 90,
             wall: Duration::from_secs(120),
             pages: 5_000,
-            output_bytes: 256 * MIB,
+            output_bytes: 128 * MIB,
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum Protection {
 /// A limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Limit {
-    /// [`crate::Limits::file_bytes`]
+    /// [`crate::Limits::file_bytes`] or [`crate::Limits::text_bytes`]
     #[error("the file is larger than {0} bytes")]
     FileBytes(u64),
     /// [`crate::Limits::memory_bytes`]

@@ -1,5 +1,6 @@
 //! The front of the crate: finds out what a file is and has it read the right way.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::wire::{Reading, Request};
 use crate::{plain, process};
 
 /// A document on disk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     /// Where it is.
     pub path: PathBuf,
@@ -24,6 +25,15 @@ pub struct Source {
     pub name: String,
     /// Opens it when it is encrypted.
     pub password: Option<String>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password stays out of logs.
+        let Self { path, name, password } = self;
+        let password = password.as_ref().map(|_| "…");
+        f.debug_struct("Source").field("path", path).field("name", name).field("password", &password).finish()
+    }
 }
 
 impl Source {
@@ -80,7 +90,7 @@ impl Extractor {
                 Ok(Extracted { document, extractor: "pdfium", warnings })
             }
             Format::Text { media_type } => {
-                let (path, limit) = (source.path.clone(), limits.output_bytes);
+                let (path, limit) = (source.path.clone(), limits.text_bytes);
                 let document = blocking(move || plain::read(&path, media_type, limit)).await?;
                 Ok(Extracted { document, extractor: "plain-text", warnings: Vec::new() })
             }

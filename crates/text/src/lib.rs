@@ -4,8 +4,8 @@
 //! [`Extractor::extract`] starts a child, which limits itself, reads one document, answers and ends. Whatever a
 //! document does to its parser, the caller gets pages or a named [`Error`]. Plain text and Markdown are read in-process.
 //!
-//! The way of a document: [`extractor`] decides what it is → [`process`] starts the child → [`child`] limits itself →
-//! [`pdf`] reads characters → [`layout`] makes words and lines of them.
+//! The way of a document: `extractor` decides what it is → `process` starts the child → `child` limits itself →
+//! `pdf` reads characters → `layout` makes words and lines of them.
 //!
 //! An executable that extracts text must call [`child_main`] when its first argument is [`CHILD_ARGUMENT`].
 

@@ -84,7 +84,7 @@ impl Trouble {
         ]
         .into_iter()
         .filter(|(pages, _)| !pages.is_empty())
-        .map(|(pages, what)| format!("page {}: {what}", ranges(pages)))
+        .map(|(pages, what)| format!("{} {}: {what}", if pages.len() == 1 { "page" } else { "pages" }, ranges(pages)))
         .collect()
     }
 }

@@ -87,6 +87,11 @@ async fn end(child: &mut Child) -> Result<(), Error> {
     child.kill().await.map_err(|error| Error::io("ending the extractor", &error))
 }
 
+/// What is said before an abort for want of memory: by Rust, whose allocation failed, and by Rust when the C++ library's
+/// `bad_alloc` reaches it, the one exception there is in PDFium. PDFium's own allocator aborts silently, while the C
+/// library, which aborts on a damaged heap, says other things.
+const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "cannot catch foreign exceptions"];
+
 /// Why a child ended without success.
 fn cause_of_death(status: ExitStatus, said: &str, limits: &Limits) -> Error {
     const SIGABRT: i32 = 6;
@@ -95,9 +100,7 @@ fn cause_of_death(status: ExitStatus, said: &str, limits: &Limits) -> Error {
     match status.signal() {
         Some(SIGXCPU) => Error::TooComplex(Limit::CpuSeconds(limits.cpu_seconds)),
         Some(SIGKILL) => Error::Killed,
-        // Both PDFium and Rust abort when the system gives no more memory: PDFium silently, Rust with these words.
-        // The C library aborts too, on a damaged heap, and says so.
-        Some(SIGABRT) if said.is_empty() || said.contains("memory allocation of") => {
+        Some(SIGABRT) if OUT_OF_MEMORY.iter().any(|words| said.contains(words)) || said.is_empty() => {
             Error::TooComplex(Limit::MemoryBytes(limits.memory_bytes))
         }
         _ => Error::Crashed { how: status.to_string(), said: (!said.is_empty()).then(|| said.to_owned()) },

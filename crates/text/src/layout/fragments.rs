@@ -63,7 +63,9 @@ pub(super) fn drawn(marks: &[&Mark]) -> Vec<Fragment> {
     // The character that the next one may continue, and whether white space came since.
     let mut last: Option<&Glyph> = None;
     let mut space = false;
-    for mark in marks {
+    let leaders = leaders(marks);
+    let mut was_leader = false;
+    for (index, mark) in marks.iter().enumerate() {
         let Mark::Glyph(glyph) = mark else {
             space = true;
             if let Some(fragment) = fragments.last_mut() {
@@ -71,14 +73,32 @@ pub(super) fn drawn(marks: &[&Mark]) -> Vec<Fragment> {
             }
             continue;
         };
+        let is_leader = leaders[index];
+        if is_leader != was_leader {
+            space = true;
+            if let Some(fragment) = fragments.last_mut() {
+                fragment.space_after = true;
+            }
+        }
         let next = Fragment::of(glyph, space);
         match (fragments.last_mut(), last) {
             (Some(fragment), Some(last)) if !space && glyph.continues(last) => fragment.append(next),
             _ => fragments.push(next),
         }
-        (last, space) = (Some(glyph), false);
+        (last, space, was_leader) = (Some(glyph), false, is_leader);
     }
     fragments
+}
+
+/// Which marks are part of a leader, the dots between a label and its value: they are no part of either.
+fn leaders(marks: &[&Mark]) -> Vec<bool> {
+    const SHORTEST: usize = 4;
+    let dot = |mark: &Mark| match mark {
+        Mark::Glyph(glyph) if matches!(glyph.character, '.' | '_' | '·' | '…') => Some(glyph.character),
+        _ => None,
+    };
+    let runs = marks.chunk_by(|a, b| dot(a).is_some() && dot(a) == dot(b));
+    runs.flat_map(|run| std::iter::repeat_n(run.len() >= SHORTEST, run.len())).collect()
 }
 
 impl Glyph {

@@ -45,6 +45,12 @@ fn what_is_drawn_in_parts_and_out_of_order_is_one_word() {
 }
 
 #[test]
+fn dots_that_lead_to_a_value_are_part_of_neither() {
+    assert_eq!(texts(&[at(0.0, 20.0, "Total......9.50")]), ["Total ...... 9.50"]);
+    assert_eq!(texts(&[at(0.0, 20.0, "and so on...")]), ["and so on..."]);
+}
+
+#[test]
 fn an_exponent_belongs_to_its_word() {
     assert_eq!(texts(&[at(0.0, 20.0, "5 m"), at(18.0, 16.5, "2")]), ["5 m2"]);
 }

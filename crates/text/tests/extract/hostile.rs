@@ -13,10 +13,14 @@ fn limited(limits: Limits) -> Config {
 #[tokio::test]
 async fn a_memory_bomb_is_stopped_by_its_limit() {
     const MIB: u64 = 1024 * 1024;
-    let bomb = pdf::flate_bomb(400 << 20);
-    assert!((bomb.len() as u64) < 3 * MIB);
-    let error = read_with(limited(Limits { memory_bytes: 256 * MIB, ..Limits::default() }), "a.pdf", &bomb).await;
-    assert_eq!(error.unwrap_err(), Error::TooComplex(Limit::MemoryBytes(256 * MIB)));
+    // The first is too large to inflate, the second to interpret.
+    for (unit, size) in [(" ", 400 << 20), ("q ", 80 << 20)] {
+        let bomb = pdf::flate_bomb(unit, size);
+        assert!((bomb.len() as u64) < 3 * MIB);
+        let config = limited(Limits { memory_bytes: 256 * MIB, ..Limits::default() });
+        let error = read_with(config, "a.pdf", &bomb).await.unwrap_err();
+        assert_eq!(error, Error::TooComplex(Limit::MemoryBytes(256 * MIB)), "{unit:?}");
+    }
 }
 
 #[tokio::test]
@@ -61,8 +65,7 @@ async fn dropping_the_future_ends_the_child() {
 async fn a_child_ends_with_its_parent() {
     let (_folder, source) = written("a.pdf", &pdf::billion_forms());
     let limits = serde_json::to_value(Limits::default()).unwrap();
-    let pdfium = repository().join(".tools/pdfium/libpdfium.so");
-    let request = serde_json::json!({ "file": source.path, "password": null, "pdfium": pdfium, "limits": limits });
+    let request = serde_json::json!({ "file": source.path, "password": null, "pdfium": pdfium(), "limits": limits });
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_text-child")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     // The kernel closes the pipe of a parent that ends, however it ends; so does dropping it.

@@ -1,5 +1,7 @@
 //! Real documents through real child processes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,10 +13,18 @@ use text::{CHILD_ARGUMENT, ChildCommand, Config, Error, Extracted, Extractor, Li
 mod hostile;
 mod pdf;
 
+/// The library, which the set-up step obtains.
+fn pdfium() -> PathBuf {
+    let named = std::env::var_os("FLOTILLA_PDFIUM").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| repository().join(".tools/pdfium/libpdfium.so"));
+    assert!(path.is_file(), "{} is missing: run `make setup` first", path.display());
+    path
+}
+
 fn config() -> Config {
     let arguments = vec![CHILD_ARGUMENT.to_owned()];
     let child = ChildCommand { program: env!("CARGO_BIN_EXE_text-child").into(), arguments };
-    Config { child, ..Config::discover().unwrap() }
+    Config { child, pdfium: Some(pdfium()), ..Config::discover().unwrap() }
 }
 
 /// A file of these bytes, in a folder that is gone with the guard.
@@ -60,7 +70,9 @@ fn assert_near(actual: BBox, expected: [f32; 4], reach: f32) {
 #[tokio::test]
 async fn the_example_invoice_is_read_with_its_columns_and_boxes() {
     let source = Source::file(repository().join("examples/invoice.pdf"));
-    let Extracted { document, extractor, warnings } = Extractor::new(config()).extract(&source).await.unwrap();
+    // Without a word about the library: it is found.
+    let config = Config { pdfium: None, ..config() };
+    let Extracted { document, extractor, warnings } = Extractor::new(config).extract(&source).await.unwrap();
 
     assert_eq!((extractor, warnings.len(), document.media_type.as_str()), ("pdfium", 0, "application/pdf"));
     let page = &document.pages[0];

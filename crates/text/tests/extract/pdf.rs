@@ -59,16 +59,19 @@ pub(crate) fn billion_forms() -> Vec<u8> {
     page("/MediaBox [0 0 100 100]", stream("", &draw_ten), forms)
 }
 
-/// One page whose content is `size` spaces, deflated to a hundredth and less.
-pub(crate) fn flate_bomb(size: usize) -> Vec<u8> {
+/// One page whose content is `size` bytes of a `unit` of up to four ASCII characters, deflated to a hundredth and less.
+pub(crate) fn flate_bomb(unit: &str, size: usize) -> Vec<u8> {
     const LONGEST_COPY: usize = 258;
     let mut bits = Bits::default();
-    // One last block with the fixed code: a space, then copies of it. Codes go in with their highest bit first.
+    // One last block with the fixed code: the unit, then copies of it. Codes go in with their highest bit first.
     bits.push(&[1, 1, 0]);
-    bits.push(&code(0x30 + u16::from(b' '), 8));
+    for byte in unit.bytes() {
+        bits.push(&code(0x30 + u16::from(byte), 8));
+    }
+    let distance = u16::try_from(unit.len() - 1).unwrap();
     for _ in 0..size / LONGEST_COPY {
         bits.push(&code(0b1100_0101, 8));
-        bits.push(&code(0, 5));
+        bits.push(&code(distance, 5));
     }
     bits.push(&code(0, 7));
     let deflated = [&b"\x78\x9c"[..], &bits.bytes, &[0; 4]].concat();
