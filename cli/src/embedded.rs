@@ -52,8 +52,14 @@ impl Embedded {
     ///
     /// # Errors
     /// When the folder is not usable or in use by another process.
-    pub(crate) async fn start(state: &Path, engine: &Engine, shutdown: &Shutdown, grace: Duration) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(state).with_context(|| format!("state folder {} cannot be created", state.display()))?;
+    pub(crate) async fn start(
+        state: &Path,
+        engine: &Engine,
+        shutdown: &Shutdown,
+        grace: Duration,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(state)
+            .with_context(|| format!("state folder {} cannot be created", state.display()))?;
         let lock = lock(state)?;
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await?);
         let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
@@ -91,7 +97,10 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("state folder {} is in use by another flotilla process; give this one another --state", state.display())
+            bail!(
+                "state folder {} is in use by another flotilla process; give this one another --state",
+                state.display()
+            )
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
     }

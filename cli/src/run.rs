@@ -59,7 +59,8 @@ pub(crate) fn main(command: Run) -> ExitCode {
 /// Everything that can be wrong with the call itself.
 fn checked(command: &Run) -> anyhow::Result<ExtractionRequest> {
     let document = &command.document;
-    let metadata = std::fs::metadata(document).with_context(|| format!("document {} cannot be read", document.display()))?;
+    let metadata =
+        std::fs::metadata(document).with_context(|| format!("document {} cannot be read", document.display()))?;
     if !metadata.is_file() {
         bail!("document {} is not a file", document.display());
     }
@@ -70,7 +71,11 @@ fn checked(command: &Run) -> anyhow::Result<ExtractionRequest> {
 }
 
 /// The result, or `None` when interrupted.
-async fn run(command: &Run, request: ExtractionRequest, shutdown: Shutdown) -> anyhow::Result<Option<ExtractionResult>> {
+async fn run(
+    command: &Run,
+    request: ExtractionRequest,
+    shutdown: Shutdown,
+) -> anyhow::Result<Option<ExtractionResult>> {
     // Without --state nothing is kept: the folder goes with the guard.
     let temporary = if command.state.is_none() { Some(tempfile::tempdir()?) } else { None };
     let kept = command.state.clone();
@@ -92,7 +97,8 @@ async fn run(command: &Run, request: ExtractionRequest, shutdown: Shutdown) -> a
         () = shutdown.requested() => false,
     };
     let result = if ended {
-        let record = embedded.fleet.status(&tenant, submitted.id).await?.context("the run has vanished from the ledger")?;
+        let record =
+            embedded.fleet.status(&tenant, submitted.id).await?.context("the run has vanished from the ledger")?;
         if !submitted.created {
             tracing::info!(run.id = %submitted.id, "this run was already in the state folder");
         }

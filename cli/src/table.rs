@@ -133,7 +133,9 @@ fn footer(text: &mut String, result: &ExtractionResult) {
         RunState::Cancelled => "✗ cancelled",
         _ => "✗ failed",
     };
-    let model = if result.collated.model.is_empty() { String::new() } else { format!(" · read by {}", result.collated.model) };
+    let model =
+        if result.collated.model.is_empty() { String::new() } else { format!(" · read by {}", result.collated.model) };
     let pages = if document.pages == 1 { "1 page".to_owned() } else { format!("{} pages", document.pages) };
-    let _ = writeln!(text, "{verdict} · {} · {pages} · {ms} ms in stages{model} · run {}", document.name, result.run_id);
+    let _ =
+        writeln!(text, "{verdict} · {} · {pages} · {ms} ms in stages{model} · run {}", document.name, result.run_id);
 }

@@ -1,5 +1,7 @@
 //! What `flotilla` promises to the person or program that calls it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
+
 #[path = "support/crash.rs"]
 mod crash;
 #[path = "support/documents.rs"]

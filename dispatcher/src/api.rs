@@ -51,9 +51,19 @@ impl Api {
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
-            .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this address; GET / lists what there is"))
+            .fallback(async || {
+                Problem::new(
+                    StatusCode::NOT_FOUND,
+                    "no_such_route",
+                    "there is nothing at this address; GET / lists what there is",
+                )
+            })
             .method_not_allowed_fallback(async || {
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address knows other methods; GET / lists them")
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "this address knows other methods; GET / lists them",
+                )
             })
             .layer(DefaultBodyLimit::max(limit))
             .with_state(self)

@@ -96,8 +96,11 @@ impl Desk {
         };
         let submitted = self.fleet.start(vec![run]).await?;
         submitted.into_iter().next().ok_or_else(|| {
-            fleet::Error::Ledger(ledger::Error::Corrupt { what: "submission", detail: "no answer for a run".to_owned() })
-                .into()
+            fleet::Error::Ledger(ledger::Error::Corrupt {
+                what: "submission",
+                detail: "no answer for a run".to_owned(),
+            })
+            .into()
         })
     }
 

@@ -59,7 +59,11 @@ fn bench() -> Result<bool, String> {
     for _ in 0..runs {
         samples.push(measure(Command::new(&program).arg("run").arg(&document).arg("--json"))?);
     }
-    let empty = median((0..runs).map(|_| Ok(measure(Command::new(&program).arg("--version"))?.wall_ms)).collect::<Result<_, String>>()?);
+    let empty = median(
+        (0..runs)
+            .map(|_| Ok(measure(Command::new(&program).arg("--version"))?.wall_ms))
+            .collect::<Result<_, String>>()?,
+    );
     let poppler: Option<Vec<f64>> = (0..runs)
         .map(|_| Some(measure(Command::new("pdftotext").arg("-layout").arg(&document).arg("-")).ok()?.wall_ms))
         .collect();
@@ -80,7 +84,11 @@ fn bench() -> Result<bool, String> {
 fn beside_me() -> Result<PathBuf, String> {
     let me = std::env::current_exe().map_err(|error| error.to_string())?;
     let program = me.with_file_name("flotilla");
-    if program.is_file() { Ok(program) } else { Err(format!("{} is missing: cargo build --release -p flotilla", program.display())) }
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(format!("{} is missing: cargo build --release -p flotilla", program.display()))
+    }
 }
 
 /// Runs a command, sampling the memory of it and everything it starts.
@@ -166,11 +174,18 @@ fn table(
     use std::fmt::Write;
     let verdict = |good: bool| if good { "reached" } else { "missed" };
     let mut text = format!("{} ({runs} runs)\n\n| what | measured | goal | |\n|---|---|---|---|\n", document.display());
-    let _ = writeln!(text, "| wall, median | {wall:.0} ms | ≤ {WALL_GOAL_MS:.0} ms | {} |", verdict(wall <= WALL_GOAL_MS));
-    let _ = writeln!(text, "| peak memory, all processes | {peak:.0} MiB | ≤ {PEAK_GOAL_MIB:.0} MiB | {} |", verdict(peak <= PEAK_GOAL_MIB));
+    let _ =
+        writeln!(text, "| wall, median | {wall:.0} ms | ≤ {WALL_GOAL_MS:.0} ms | {} |", verdict(wall <= WALL_GOAL_MS));
+    let _ = writeln!(
+        text,
+        "| peak memory, all processes | {peak:.0} MiB | ≤ {PEAK_GOAL_MIB:.0} MiB | {} |",
+        verdict(peak <= PEAK_GOAL_MIB)
+    );
     let _ = writeln!(text, "| ratio to starting the program | {:.1} × ({empty:.1} ms) | | |", wall / empty);
     match poppler {
-        Some(poppler) => drop(writeln!(text, "| ratio to `pdftotext -layout` | {:.1} × ({poppler:.1} ms) | | |", wall / poppler)),
+        Some(poppler) => {
+            drop(writeln!(text, "| ratio to `pdftotext -layout` | {:.1} × ({poppler:.1} ms) | | |", wall / poppler))
+        }
         None => text.push_str("| ratio to `pdftotext -layout` | not installed | | |\n"),
     }
     let _ = writeln!(text, "\n| stage | median | share of wall |\n|---|---|---|");

@@ -83,9 +83,12 @@ fn memos(state: &str) -> usize {
     let runs = std::path::Path::new(state).join("objects/runs");
     let Ok(runs) = std::fs::read_dir(runs) else { return 0 };
     let folders = runs.flatten().map(|run| run.path().join("agentic-extract/memo"));
-    folders.filter_map(|folder| std::fs::read_dir(folder).ok()).map(|files| {
-        files.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "json")).count()
-    }).sum()
+    folders
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .map(|files| {
+            files.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "json")).count()
+        })
+        .sum()
 }
 
 #[test]

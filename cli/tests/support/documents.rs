@@ -11,7 +11,10 @@ fn quote<'a>(result: &'a Value, name: &str) -> &'a str {
 
 #[test]
 fn the_example_invoice_gives_number_date_currency_and_total_with_page_and_box() {
-    let ran = run_json(&repository("examples/invoice.pdf"), &["--request", repository("examples/invoice.request.json").to_str().unwrap()]);
+    let ran = run_json(
+        &repository("examples/invoice.pdf"),
+        &["--request", repository("examples/invoice.request.json").to_str().unwrap()],
+    );
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let result = ran.json();
@@ -29,13 +32,17 @@ fn the_example_invoice_gives_number_date_currency_and_total_with_page_and_box() 
         let place = &result["evidence"][name][0];
         assert_eq!(place["page"], 1, "{name}");
         let edges: Vec<f64> = place["bbox"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
-        assert!(matches!(edges[..], [x0, y0, x1, y1] if 0.0 < x0 && x0 < x1 && x1 < 596.0 && 0.0 < y0 && y0 < y1 && y1 < 843.0), "{edges:?}");
+        assert!(
+            matches!(edges[..], [x0, y0, x1, y1] if 0.0 < x0 && x0 < x1 && x1 < 596.0 && 0.0 < y0 && y0 < y1 && y1 < 843.0),
+            "{edges:?}"
+        );
     }
     assert_eq!(result["status"], "succeeded");
     assert_eq!(result["model"], "builtin");
     assert_eq!(result["document"]["pages"], 1);
     assert_eq!(result["errors"], json!({}));
-    let stages: Vec<&str> = result["stages"].as_array().unwrap().iter().filter_map(|stage| stage["name"].as_str()).collect();
+    let stages: Vec<&str> =
+        result["stages"].as_array().unwrap().iter().filter_map(|stage| stage["name"].as_str()).collect();
     assert_eq!(stages, protocol::stages::names());
 }
 
@@ -45,7 +52,17 @@ fn a_document_without_questions_is_asked_what_its_kind_suggests() {
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let result = ran.json();
-    for name in ["invoice_number", "issue_date", "seller", "buyer", "currency", "net_amount", "tax_amount", "total_amount", "line_items"] {
+    for name in [
+        "invoice_number",
+        "issue_date",
+        "seller",
+        "buyer",
+        "currency",
+        "net_amount",
+        "tax_amount",
+        "total_amount",
+        "line_items",
+    ] {
         assert!(!result["output"][name].is_null(), "{name} is not answered: {}", result["output"]);
     }
 }

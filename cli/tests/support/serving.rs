@@ -96,7 +96,8 @@ async fn a_document_submitted_with_its_questions_can_be_watched_and_its_result_r
     let server = Server::start(state.path(), &[]);
     let invoice = std::fs::read(repository("examples/invoice.pdf")).unwrap();
     let request = std::fs::read(repository("examples/invoice.request.json")).unwrap();
-    let (body, kind) = form(&[("name=\"file\"; filename=\"../invoice.pdf\"", &invoice), ("name=\"request\"", &request)]);
+    let (body, kind) =
+        form(&[("name=\"file\"; filename=\"../invoice.pdf\"", &invoice), ("name=\"request\"", &request)]);
 
     let (status, accepted) = server.call(Method::POST, "/api/v1/runs", body, &[("content-type", kind)]).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");

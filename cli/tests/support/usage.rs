@@ -25,7 +25,8 @@ fn a_bad_call_ends_with_exit_code_2_and_says_what_to_do() {
 fn a_bad_request_names_every_field_at_fault() {
     let folder = tempfile::tempdir().unwrap();
     let request = folder.path().join("request.json");
-    let text = r#"{"outputs": [{"name": "a", "prompt": "?", "type": "nummer"}, {"name": "a", "prompt": ""}], "colour": 1}"#;
+    let text =
+        r#"{"outputs": [{"name": "a", "prompt": "?", "type": "nummer"}, {"name": "a", "prompt": ""}], "colour": 1}"#;
     std::fs::write(&request, text).unwrap();
 
     let ran = run_json(&repository("examples/invoice.pdf"), &["--request", request.to_str().unwrap()]);

@@ -36,8 +36,9 @@ pub(super) async fn receive(api: &Api, request: Request, name: Option<String>) -
     let mut sink = Sink::new(api.max_upload)?;
     let mut body: BodyDataStream = Body::into_data_stream(request.into_body());
     while let Some(piece) = next(&mut body).await {
-        let piece = piece
-            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}")))?;
+        let piece = piece.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}"))
+        })?;
         sink.write(piece).await?;
     }
     let name = name.unwrap_or_else(|| "document".to_owned());
@@ -62,7 +63,8 @@ async fn form_upload(api: &Api, mut form: Multipart) -> Result<Upload, Problem> 
             }
             Some("request") => request = parse(&limited(field).await?)?,
             other => {
-                let detail = format!("unknown form field {:?}; send `file` and, if you like, `request`", other.unwrap_or(""));
+                let detail =
+                    format!("unknown form field {:?}; send `file` and, if you like, `request`", other.unwrap_or(""));
                 return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_field", detail));
             }
         }

@@ -75,7 +75,9 @@ async fn a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run()
     let state = tempfile::tempdir().unwrap();
     let fleet = TestFleet::start(state.path(), |worker| {
         worker
-            .register::<First>(deed(|_, _| Box::pin(async { Err(TaskError::permanent("judge_away", "no judge").into()) })))
+            .register::<First>(deed(|_, _| {
+                Box::pin(async { Err(TaskError::permanent("judge_away", "no judge").into()) })
+            }))
             .register::<Second>(deed(|ctx, _| {
                 Box::pin(async move { Ok(json!(ctx.error_of::<First>().map(|error| error.code.clone()))) })
             }))

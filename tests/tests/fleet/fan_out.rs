@@ -28,9 +28,7 @@ async fn fleet(state: &std::path::Path) -> TestFleet {
                     }
                 })
             }))
-            .register::<Third>(deed(|ctx, _| {
-                Box::pin(async move { Ok(json!(ctx.outputs::<Second>().await?)) })
-            }))
+            .register::<Third>(deed(|ctx, _| Box::pin(async move { Ok(json!(ctx.outputs::<Second>().await?)) })))
     })
     .await
 }

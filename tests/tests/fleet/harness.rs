@@ -85,17 +85,16 @@ impl TestFleet {
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology()));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
         let shutdown = CancellationToken::new();
-        let ports =
-            Ports { broker: Arc::clone(&broker), objects: Arc::clone(&objects), coordination: Arc::clone(&coordination) };
+        let ports = Ports {
+            broker: Arc::clone(&broker),
+            objects: Arc::clone(&objects),
+            coordination: Arc::clone(&coordination),
+        };
         let worker = serve(Worker::builder(ports, worker_config())).build();
         let callbacks =
             worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), shutdown.clone());
-        let logging = worker::logging::run(
-            Arc::clone(&broker),
-            Arc::clone(&ledger),
-            Arc::clone(&coordination),
-            shutdown.clone(),
-        );
+        let logging =
+            worker::logging::run(Arc::clone(&broker), Arc::clone(&ledger), Arc::clone(&coordination), shutdown.clone());
         fleet.recover().await.unwrap();
         let clock = dispatcher::clock::run(fleet.clone(), shutdown.clone());
         let stop = shutdown.clone();

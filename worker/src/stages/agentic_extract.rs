@@ -7,12 +7,12 @@ use agents::{Extraction, Memo};
 use async_trait::async_trait;
 use models::Model;
 use objects::Objects;
+use protocol::TaskError;
 use protocol::answer::Answer;
 use protocol::document::Document;
 use protocol::request::ExtractionRequest;
 use protocol::stages::agentic_extract::Answers;
 use protocol::stages::{AgenticExtract, ChunkEmbed, ExtractText, GenerateDigraph};
-use protocol::TaskError;
 use retrieval::Index;
 
 use crate::context::Context;

@@ -19,7 +19,10 @@ impl Handle<GenerateDigraph> for Handler {
             let text = ctx.output::<ExtractText>().await?;
             let document: Document = ctx.load(&text.document).await?;
             let (kind, questions) = agents::defaults::questions(&document);
-            ctx.log("info", format!("no questions were asked: the default set for a document of kind {kind:?} is used"));
+            ctx.log(
+                "info",
+                format!("no questions were asked: the default set for a document of kind {kind:?} is used"),
+            );
             PromptGraph { document_kind: Some(kind.to_owned()), ..agents::graph::build(&questions) }
         } else {
             agents::graph::build(&request.outputs)
