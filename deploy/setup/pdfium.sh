@@ -56,7 +56,8 @@ if ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
 # `pip download` installs nothing, so it needs no virtual environment even where the system's Python is managed (PEP 668).
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
