@@ -1,6 +1,6 @@
 //! What every ledger has to do, as a suite that each implementation runs against itself:
 //!
-//! ```ignore
+//! ```text
 //! ledger::conformance_tests!(async { (Arc::new(MyLedger::connect().await.unwrap()), ()) });
 //! ```
 //!

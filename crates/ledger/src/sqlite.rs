@@ -4,6 +4,7 @@
 //! What was acknowledged survives the death of the process and the loss of power: commits are synced to the disk
 //! (`docs/adr/0002-sqlite-for-the-embedded-ledger.md` has the price).
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use async_trait::async_trait;
 use engine::Event;
 use jiff::Timestamp;
 use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, Transaction};
+use tokio::sync::Mutex;
 
-use crate::fold::{Step, by_run, fold};
+use crate::fold::{Loaded, Step, by_run, fold};
 use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Submitted};
 
 mod connect;
@@ -24,10 +26,12 @@ mod store;
 mod submit;
 mod timers;
 mod values;
+mod wide;
 mod workflows;
 
 use connect::Pools;
 use values::truncated;
+use wide::WideRuns;
 use workflows::Workflows;
 
 /// A ledger in an SQLite database.
@@ -35,6 +39,8 @@ use workflows::Workflows;
 pub struct SqliteLedger {
     pools: Pools,
     workflows: Workflows,
+    /// Locked before the writing connection is taken, and until after the commit.
+    wide: Mutex<WideRuns>,
 }
 
 impl SqliteLedger {
@@ -43,7 +49,7 @@ impl SqliteLedger {
     /// # Errors
     /// When the file cannot be opened, is no database, or was written by a newer version.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { pools: connect::file(path).await?, workflows: Workflows::default() })
+        Ok(Self::over(connect::file(path).await?))
     }
 
     /// A ledger that is gone when it is dropped, for tests.
@@ -51,7 +57,11 @@ impl SqliteLedger {
     /// # Errors
     /// When the database cannot be set up.
     pub async fn in_memory() -> Result<Self, Error> {
-        Ok(Self { pools: connect::memory().await?, workflows: Workflows::default() })
+        Ok(Self::over(connect::memory().await?))
+    }
+
+    fn over(pools: Pools) -> Self {
+        Self { pools, workflows: Workflows::default(), wide: Mutex::default() }
     }
 
     /// A transaction that has the right to write from its first statement on, so that it cannot fail half-way
@@ -65,16 +75,28 @@ impl SqliteLedger {
         Ok(self.pools.readers.begin().await?)
     }
 
-    /// Takes every run through its steps and stores the results.
-    async fn take(
+    /// Takes every run through its steps, in one transaction.
+    async fn take(&self, steps: impl IntoIterator<Item = Step>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        let mut wide = self.wide.lock().await;
+        let mut transaction = self.write().await?;
+        wide.check(&mut transaction).await?;
+        let groups = by_run(steps);
+        self.fold_and_commit(&mut wide, transaction, groups, truncated(now)).await
+    }
+
+    async fn fold_and_commit(
         &self,
-        connection: &mut SqliteConnection,
-        steps: impl IntoIterator<Item = Step>,
+        wide: &mut WideRuns,
+        mut transaction: Transaction<'static, Sqlite>,
+        groups: Vec<(RunId, Vec<Step>)>,
         now: Timestamp,
     ) -> Result<Vec<Applied>, Error> {
-        let groups = by_run(steps);
-        let ids: Vec<RunId> = groups.iter().map(|(run_id, _)| *run_id).collect();
-        let mut runs = load::runs(connection, &self.workflows, &ids).await?;
+        let mut runs: HashMap<RunId, Loaded> =
+            groups.iter().filter_map(|(run_id, _)| Some((*run_id, wide.take(*run_id)?))).collect();
+        let missing: Vec<RunId> =
+            groups.iter().map(|(run_id, _)| *run_id).filter(|run_id| !runs.contains_key(run_id)).collect();
+        runs.extend(load::runs(&mut transaction, &self.workflows, &missing).await?);
+
         let mut folds = Vec::with_capacity(groups.len());
         let mut unknown = Vec::new();
         for (place, (run_id, steps)) in groups.into_iter().enumerate() {
@@ -86,19 +108,17 @@ impl SqliteLedger {
                 None => unknown.push((place, Applied::unknown(run_id))),
             }
         }
-        store::save(connection, &folds).await?;
-        let mut applied: Vec<Applied> = folds.into_iter().map(|(_, folded)| folded.applied).collect();
+        store::save(&mut transaction, &folds).await?;
+        transaction.commit().await?;
+
+        let mut applied = Vec::with_capacity(folds.len() + unknown.len());
+        for (loaded, folded) in folds {
+            wide.keep(loaded);
+            applied.push(folded.applied);
+        }
         for (place, report) in unknown {
             applied.insert(place, report);
         }
-        Ok(applied)
-    }
-
-    /// [`Self::take`] as a transaction of its own.
-    async fn take_all(&self, steps: impl IntoIterator<Item = Step>, now: Timestamp) -> Result<Vec<Applied>, Error> {
-        let mut transaction = self.write().await?;
-        let applied = self.take(&mut transaction, steps, truncated(now)).await?;
-        transaction.commit().await?;
         Ok(applied)
     }
 }
@@ -118,20 +138,21 @@ impl Ledger for SqliteLedger {
     }
 
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut wide = self.wide.lock().await;
         let mut transaction = self.write().await?;
+        wide.check(&mut transaction).await?;
         let queued = load::queued(&mut transaction, rows(limit)).await?;
-        let steps = queued.into_iter().map(|run_id| Step::event((run_id, Event::Admitted)));
-        let applied = self.take(&mut transaction, steps, truncated(now)).await?;
-        transaction.commit().await?;
+        let groups = by_run(queued.into_iter().map(|run_id| Step::event((run_id, Event::Admitted))));
+        let applied = self.fold_and_commit(&mut wide, transaction, groups, truncated(now)).await?;
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
     }
 
     async fn apply(&self, events: Vec<(RunId, Event)>, now: Timestamp) -> Result<Vec<Applied>, Error> {
-        self.take_all(events.into_iter().map(Step::event), now).await
+        self.take(events.into_iter().map(Step::event), now).await
     }
 
     async fn record(&self, callbacks: Vec<Callback>, now: Timestamp) -> Result<Vec<Applied>, Error> {
-        self.take_all(callbacks.into_iter().map(Step::callback), now).await
+        self.take(callbacks.into_iter().map(Step::callback), now).await
     }
 
     async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
@@ -146,6 +167,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn forget_published(&self) -> Result<u64, Error> {
+        let mut wide = self.wide.lock().await;
+        wide.clear();
         let mut transaction = self.write().await?;
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
