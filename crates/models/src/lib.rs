@@ -9,10 +9,12 @@ use protocol::document::Document;
 use protocol::request::{GrammarEntry, OutputSpec};
 use serde_json::Value;
 
+pub mod builtin;
 mod error;
 pub mod openai_compatible;
 mod resolve;
 
+pub use builtin::Builtin;
 pub use error::Error;
 pub use resolve::{ModelConfig, resolve};
 

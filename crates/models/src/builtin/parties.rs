@@ -1,0 +1,230 @@
+//! Who sells and who buys: by labels, by blocks of addresses, by who the letterhead and footer belong to.
+
+use std::ops::Range;
+
+use values::fold::{fold_alphanumeric, fold_words};
+
+use super::analysis::{Analysis, Label};
+use super::beside::{How, skip_separators};
+use super::concept::Concept;
+use super::found::{Found, strength};
+use super::patterns;
+
+mod blocks;
+mod names;
+
+use blocks::Block;
+
+/// Seller and buyer of a document.
+#[derive(Debug, Default)]
+pub(super) struct Parties {
+    pub(super) seller: Option<Found>,
+    pub(super) buyer: Option<Found>,
+}
+
+/// A name that may be a party's.
+#[derive(Clone, Debug)]
+struct Candidate {
+    words: Range<usize>,
+    name: String,
+    score: f32,
+}
+
+impl Parties {
+    /// Reads both at once: who is one of them is not the other.
+    pub(super) fn read(analysis: &Analysis) -> Self {
+        let blocks = blocks::read(analysis);
+        let mut sellers = labelled(analysis, Concept::Seller);
+        let mut buyers = labelled(analysis, Concept::Buyer);
+        buyers.extend(
+            labelled(analysis, Concept::ShipTo)
+                .into_iter()
+                .map(|candidate| Candidate { score: candidate.score - 0.6, ..candidate }),
+        );
+        let claimed: Vec<String> =
+            buyers.iter().filter(|buyer| buyer.score > 0.8).map(|buyer| fold_alphanumeric(&buyer.name)).collect();
+        sellers.extend(
+            letterheads(analysis, &blocks)
+                .into_iter()
+                .filter(|seller| !claimed.contains(&fold_alphanumeric(&seller.name))),
+        );
+        let seller = strongest(analysis, sellers);
+        let seller_key = seller.as_ref().map(|seller| fold_alphanumeric(&seller.name)).unwrap_or_default();
+        buyers.extend(addressees(analysis, &blocks));
+        buyers.retain(|buyer| {
+            let key = fold_alphanumeric(&buyer.name);
+            seller_key.is_empty()
+                || (key != seller_key && !key.starts_with(&seller_key) && !seller_key.starts_with(&key))
+        });
+        let buyer = strongest(analysis, buyers);
+        let found = |candidate: Candidate| Found::at(analysis, candidate.words, candidate.name, candidate.score);
+        Self { seller: seller.map(found), buyer: buyer.map(found) }
+    }
+}
+
+/// The best candidate; a name that stands there several times is surer.
+fn strongest(analysis: &Analysis, candidates: Vec<Candidate>) -> Option<Candidate> {
+    let _ = analysis;
+    let keys: Vec<String> = candidates.iter().map(|candidate| fold_alphanumeric(&candidate.name)).collect();
+    let scored = candidates.into_iter().enumerate().map(|(at, candidate)| {
+        let said = keys.iter().filter(|key| **key == keys[at]).count();
+        Candidate { score: candidate.score + 0.1 * (said.min(4) as f32 - 1.0), ..candidate }
+    });
+    scored.reduce(|best, next| if next.score > best.score { next } else { best }).filter(|best| best.score > 0.3)
+}
+
+/// Names beside or below the labels of a party.
+fn labelled(analysis: &Analysis, concept: Concept) -> Vec<Candidate> {
+    let labels = analysis.labels_of(concept).filter(|label| announces(analysis, label));
+    labels
+        .filter_map(|label| {
+            let strength = strength(label)
+                - if label.weak { 0.2 } else { 0.0 }
+                - analysis.line_of(label.words.start).page as f32 * 0.05;
+            beside(analysis, label, strength)
+        })
+        .collect()
+}
+
+/// Whether a word such as "client" or "to" is a label here and not a part of a sentence or of a name.
+fn announces(analysis: &Analysis, label: &Label) -> bool {
+    let alone = label.leads && label.ends;
+    let said = label.length >= 2 && label.words.len() >= 2 && !label.weak;
+    let next = analysis.words.get(label.words.end).map(|word| word.text.as_str());
+    let firm = next.is_some_and(names::is_legal_form);
+    !firm && (label.colon || alone || (said && (label.leads || !label.ends)))
+}
+
+fn beside(analysis: &Analysis, label: &Label, strength: f32) -> Option<Candidate> {
+    let line_end = analysis.line_of(label.words.start).words.end;
+    let start = skip_separators(analysis, label.words.end, line_end);
+    let segment_end = analysis.segment_of(label.words.start).words.end;
+    let candidate = |words: Range<usize>, how: How| {
+        names::name_in(analysis, words).map(|(words, name)| Candidate { words, name, score: strength + how.points() })
+    };
+    if start < segment_end {
+        return candidate(start..segment_end, How::After);
+    }
+    if let Some(named) = names::in_form_below(analysis, label) {
+        return candidate(named, How::After);
+    }
+    let bbox = analysis.bbox(label.words.clone());
+    let below = || {
+        let mut segments = analysis.below(label.words.start, bbox, 7.0).take(3);
+        segments.find_map(|segment| candidate(segment.words.clone(), How::Below))
+    };
+    let right = || {
+        let segment = (start < line_end).then(|| analysis.segment_of(start))?;
+        // What stands to the right of a heading of a column is the heading of the next one.
+        let heading = analysis.labels.iter().any(|other| other.words.start == segment.words.start && other.ends);
+        (!heading).then(|| candidate(segment.words.clone(), How::Right)).flatten()
+    };
+    // A heading has its block below, a label in a form its value beside; a colon alone does not tell which.
+    if label.colon { right().or_else(below) } else { below().or_else(right) }
+}
+
+/// Companies that the letterhead, the sender's line or the footer name.
+fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
+    let domains = patterns::domains(analysis);
+    let mut candidates = Vec::new();
+    for block in blocks {
+        let facts = if block.has_facts(analysis) { 0.5 } else { 0.0 };
+        for (at, segment) in block.segments.iter().enumerate() {
+            let words = analysis.segments[*segment].words.clone();
+            let sentence = words.len() > 14;
+            let Some((words, name)) = names::name_in(analysis, words).filter(|_| !sentence) else { continue };
+            let depth = analysis.depth(words.start);
+            let page = analysis.line_of(words.start).page;
+            let firm = names::has_legal_form(&name);
+            let key = fold_alphanumeric(&name);
+            let core = fold_alphanumeric(&names::without_legal_form(&name));
+            let domain = core.len() > 3
+                && domains.iter().any(|domain| {
+                    *domain == core
+                        || (domain.len() > 4 && core.contains(domain.as_str()))
+                        || (core.len() > 4 && domain.contains(core.as_str()))
+                });
+            if !(firm || domain || (at == 0 && page == 0 && depth < 0.3)) || key.is_empty() {
+                continue;
+            }
+            let place = match depth {
+                ..0.25 if page == 0 => 0.4 - depth * 0.4,
+                0.82.. => 0.25,
+                _ => 0.0,
+            };
+            let score = if firm { 0.5 } else { 0.15 } + if domain { 0.6 } else { 0.0 } + facts + place
+                - if at > 3 { 0.3 } else { 0.0 };
+            candidates.push(Candidate { words, name, score });
+        }
+    }
+    candidates
+}
+
+/// First lines of blocks that hold a postal address and nothing that only a sender prints.
+fn addressees(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for block in blocks {
+        let first = analysis.segments[block.segments[0]].words.start;
+        if analysis.line_of(first).page > 0 || analysis.depth(first) > 0.55 {
+            continue;
+        }
+        let Some(postal) = block.postal_line(analysis).filter(|at| *at > 0) else { continue };
+        let name = block.segments[..postal]
+            .iter()
+            .find_map(|segment| names::name_in(analysis, analysis.segments[*segment].words.clone()));
+        let Some((words, name)) = name else { continue };
+        let facts = if block.has_facts(analysis) { 0.7 } else { 0.0 };
+        candidates.push(Candidate { words, name, score: 0.9 - facts - analysis.depth(first) * 0.2 });
+    }
+    candidates
+}
+
+/// The names after "between … and …" of a contract.
+pub(super) fn of_contract(analysis: &Analysis) -> Option<Found> {
+    const BETWEEN: &[&str] =
+        &["between", "zwischen", "entre", "tussen", "tra", "fra", "mellan", "mellem", "mellom", "pomiedzy", "miedzy"];
+    const AND: &[&str] = &["and", "und", "et", "en", "y", "e", "och", "og", "a", "oraz", "i"];
+    let start = analysis.tokens.iter().position(|token| BETWEEN.contains(&token.text.as_str()))?;
+    let from = analysis.tokens[start].word + 1;
+    let end = analysis.words.len().min(from + 120);
+    let page = analysis.line_of(from.min(analysis.words.len() - 1)).page;
+    let mut names: Vec<(Range<usize>, String)> = Vec::new();
+    let mut open = from;
+    let mut at = from;
+    let folded = |word: usize| fold_words(&analysis.words[word].text);
+    let mut aside = false;
+    while at < end && analysis.line_of(at).page == page && names.len() < 4 {
+        let text = &analysis.words[at].text;
+        aside |= text.contains('(') && !text.contains(')');
+        let joint = !aside && AND.contains(&folded(at).as_str()) && at > open;
+        let stops = !aside && text.ends_with(['.', ';']) && !names::is_legal_form(text) && at > open;
+        let comma = !aside && text.ends_with(',') && at + 1 > open;
+        if joint || comma || stops || text.contains('(') {
+            let words = open..if joint || text.starts_with('(') { at } else { at + 1 };
+            if let Some((words, name)) = (!words.is_empty()).then(|| names::clipped(analysis, words)).flatten() {
+                if names::is_name(analysis, words.clone()) && names.len() < 4 {
+                    names.push((words, name));
+                }
+                // Addresses and descriptions follow until the next party begins.
+                open = usize::MAX;
+            }
+            if joint {
+                open = at + 1;
+            }
+            if stops {
+                break;
+            }
+        }
+        aside &= !text.contains(')');
+        if open == usize::MAX && AND.contains(&folded(at).as_str()) {
+            open = at + 1;
+        }
+        at += 1;
+    }
+    if names.len() < 2 {
+        return None;
+    }
+    let evidence = names.iter().flat_map(|(words, _)| analysis.evidence(words.clone())).collect();
+    let list: Vec<serde_json::Value> = names.into_iter().map(|(_, name)| name.into()).collect();
+    Some(Found { value: list.into(), evidence, score: 0.9, note: None })
+}
