@@ -174,7 +174,11 @@ impl<'a> Found<'a> {
         let unspaced = letters.chars().any(|c| u32::from(c) >= 0x2E80);
         let part_of_word = (unspaced || letters.chars().count() >= LONG_ENOUGH) && self.letters.contains(&letters);
         // The document may print a symbol where the value has the currency's code.
-        part_of_word || currency::of(text).is_some_and(|code| currency::detect(&self.text) == Some(code))
+        part_of_word || currency::of(text).is_some_and(|code| self.holds_currency(code))
+    }
+
+    fn holds_currency(&self, code: &str) -> bool {
+        self.text.split_whitespace().any(|word| currency::of(word).or_else(|| currency::mentioned(word)) == Some(code))
     }
 }
 

@@ -64,6 +64,7 @@ fn a_value_that_stands_where_it_says_passes_however_it_is_printed() {
     let document = document(&[
         "Rechnung Nr. RE-2024-17 vom 15.03.2024",
         "Gesamt 1.234,56 €",
+        "Price in Rs 12",
         "Müller & Söhne GmbH",
         "株式会社山田様",
     ]);
@@ -73,6 +74,7 @@ fn a_value_that_stands_where_it_says_passes_however_it_is_printed() {
         (OutputType::Number, json!(1234.56), "1.234,56 €"),
         (OutputType::Number, json!(-1234.56), "1.234,56"),
         (OutputType::Text, json!("EUR"), "€"),
+        (OutputType::Text, json!("INR"), "Rs"),
         (OutputType::Text, json!("Müller & Söhne GmbH"), "Müller & Söhne GmbH"),
         (OutputType::Text, json!("株式会社山田"), "株式会社山田様"),
     ] {
