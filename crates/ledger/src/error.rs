@@ -14,8 +14,8 @@ pub enum Error {
         /// Its version.
         version: u32,
     },
-    /// The idempotency key belongs to a run with another input.
-    #[error("idempotency key {0:?} was used before with another input")]
+    /// The idempotency key belongs to a run of another workflow or with another input.
+    #[error("idempotency key {0:?} was used before with another workflow or input")]
     IdempotencyConflict(String),
     /// A stored value cannot be understood.
     #[error("the ledger holds a {what} that cannot be read: {detail}")]

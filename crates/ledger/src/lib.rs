@@ -1,9 +1,21 @@
 //! The durable record of runs, task runs, attempts, timers and usage: the result store.
 //!
-//! [`Ledger`] is the port; one file per implementation. What happens next is decided by `engine`; a ledger
-//! stores it in the same transaction and hands out the jobs that became ready. Task runs in state `queued`
-//! without a publication mark are the outbox: jobs not yet on the broker. Every implementation passes the same
-//! [`conformance`] suite.
+//! [`Ledger`] is the port; one file per implementation. What happens next is decided by `engine`; a ledger stores it
+//! and hands out the jobs that became ready. Every implementation passes the same suite, the module
+//! `conformance` (behind the feature of that name).
+//!
+//! # The outbox
+//!
+//! A job must reach the broker exactly when the decision to release it is recorded, but no transaction spans both.
+//! So the record itself is the outbox: a task run in state `queued` whose current attempt carries no publication
+//! mark is a job that is not known to be on the broker. It gets there on two ways:
+//!
+//! 1. The caller of [`Ledger::admit`], [`Ledger::apply`] or [`Ledger::record`] publishes the jobs that it was handed
+//!    and then calls [`Ledger::mark_published`].
+//! 2. A sweeper publishes what [`Ledger::unpublished`] finds: jobs whose first publisher died in between.
+//!
+//! Whoever dies between publishing and marking causes a second delivery, never a lost one. Both deliveries carry
+//! the same attempt number, and of an attempt only the first end is recorded.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +47,7 @@ pub trait Ledger: Send + Sync {
     /// idempotency key is not recorded again: the earlier run's id is returned with `created == false`.
     ///
     /// # Errors
-    /// [`Error::UnknownWorkflow`], [`Error::IdempotencyConflict`] when the key was used with another input.
+    /// [`Error::UnknownWorkflow`], [`Error::IdempotencyConflict`] when the key was used with another workflow or input.
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error>;
 
     /// Admits up to `limit` queued runs, oldest first, and returns the jobs that became ready.
@@ -70,7 +82,8 @@ pub trait Ledger: Send + Sync {
     async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error>;
 
     /// Forgets every publication mark of jobs that have not ended: after the loss of a broker that kept nothing,
-    /// the outbox holds them again. Returns how many.
+    /// the outbox holds them again, those reported as started too (they are `queued` again, under the same attempt).
+    /// Returns how many.
     ///
     /// # Errors
     /// When the store fails.
@@ -156,15 +169,15 @@ pub struct RunRecord {
 pub struct AttemptRecord {
     /// Its number.
     pub attempt: u32,
-    /// Which worker ran it.
+    /// Which worker ran it; empty for a lost attempt of which no start was reported.
     pub worker: String,
-    /// `done`, `retry`, `fail` or `snooze`.
+    /// `done`, `retry`, `fail` or `snooze`, as its callback said; `lost` when the fleet gave it up.
     pub outcome: String,
     /// Its error, if it had one.
     pub error: Option<TaskError>,
-    /// When the handler started.
+    /// When the handler started; when the job was queued, for a lost attempt of which no start was reported.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When it ended, or was given up.
     pub ended_at: Timestamp,
     /// What it consumed.
     pub usage: Usage,

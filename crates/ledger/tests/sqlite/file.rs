@@ -1,5 +1,7 @@
 //! What only a file can show: it outlives the ledger, the process, and shares itself between two.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
