@@ -1,1 +1,3 @@
-//! (being written)
+//! Programs that measure: each is a binary in `src/bin/`, what it is made of is a module here.
+
+pub mod accuracy;

@@ -33,7 +33,7 @@ struct Candidate {
 impl Parties {
     /// Reads both at once: who is one of them is not the other.
     pub(super) fn read(analysis: &Analysis) -> Self {
-        let blocks = blocks::read(analysis);
+        let blocks = blocks::read(analysis, blocks::SET_SOLID);
         let mut sellers = labelled(analysis, Concept::Seller);
         let mut buyers = labelled(analysis, Concept::Buyer);
         buyers.extend(
@@ -48,23 +48,25 @@ impl Parties {
                 .into_iter()
                 .filter(|seller| !claimed.contains(&fold_alphanumeric(&seller.name))),
         );
-        let seller = strongest(analysis, sellers);
+        let seller = strongest(sellers);
         let seller_key = seller.as_ref().map(|seller| fold_alphanumeric(&seller.name)).unwrap_or_default();
         buyers.extend(addressees(analysis, &blocks));
+        // Typewriters leave a line free before the town.
+        let loose = addressees(analysis, &blocks::read(analysis, blocks::SPACED));
+        buyers.extend(loose.into_iter().map(|candidate| Candidate { score: candidate.score - 0.25, ..candidate }));
         buyers.retain(|buyer| {
             let key = fold_alphanumeric(&buyer.name);
             seller_key.is_empty()
                 || (key != seller_key && !key.starts_with(&seller_key) && !seller_key.starts_with(&key))
         });
-        let buyer = strongest(analysis, buyers);
+        let buyer = strongest(buyers);
         let found = |candidate: Candidate| Found::at(analysis, candidate.words, candidate.name, candidate.score);
         Self { seller: seller.map(found), buyer: buyer.map(found) }
     }
 }
 
 /// The best candidate; a name that stands there several times is surer.
-fn strongest(analysis: &Analysis, candidates: Vec<Candidate>) -> Option<Candidate> {
-    let _ = analysis;
+fn strongest(candidates: Vec<Candidate>) -> Option<Candidate> {
     let keys: Vec<String> = candidates.iter().map(|candidate| fold_alphanumeric(&candidate.name)).collect();
     let scored = candidates.into_iter().enumerate().map(|(at, candidate)| {
         let said = keys.iter().filter(|key| **key == keys[at]).count();
@@ -103,7 +105,10 @@ fn beside(analysis: &Analysis, label: &Label, strength: f32) -> Option<Candidate
         names::name_in(analysis, words).map(|(words, name)| Candidate { words, name, score: strength + how.points() })
     };
     if start < segment_end {
-        return candidate(start..segment_end, How::After);
+        // "Invoice to pay by wire" is a sentence, "Invoice to Jo Doe" is not.
+        let proper =
+            label.colon || analysis.words[start].text.starts_with(|ch: char| ch.is_uppercase() || ch.is_ascii_digit());
+        return proper.then(|| candidate(start..segment_end, How::After)).flatten();
     }
     if let Some(named) = names::in_form_below(analysis, label) {
         return candidate(named, How::After);

@@ -13,11 +13,13 @@ pub(super) struct Block {
 
 /// How far apart, in points, the edges or centres of a block's lines may be.
 const ALIGNED: f32 = 6.0;
-/// How far apart lines of a block may be, in heights of a line.
-const LEADING: f32 = 1.3;
+/// How far apart lines of a block may be, in heights of a line: as usual in print.
+pub(super) const SET_SOLID: f32 = 1.3;
+/// How far apart lines of a block may be, in heights of a line: with free lines between them.
+pub(super) const SPACED: f32 = 2.8;
 
 /// The blocks of the first and the last page: letters name their parties there.
-pub(super) fn read(analysis: &Analysis) -> Vec<Block> {
+pub(super) fn read(analysis: &Analysis, leading: f32) -> Vec<Block> {
     let last_page = analysis.lines.last().map_or(0, |line| line.page);
     let mut blocks: Vec<Block> = Vec::new();
     for line in analysis.lines.iter().filter(|line| line.page == 0 || line.page == last_page) {
@@ -28,7 +30,7 @@ pub(super) fn read(analysis: &Analysis) -> Vec<Block> {
                 let above = &analysis.segments[block.segments[block.segments.len() - 1]];
                 block.page == line.page
                     && segment.bbox.y0 >= block.bottom - height * 0.5
-                    && segment.bbox.y0 - block.bottom < LEADING * height
+                    && segment.bbox.y0 - block.bottom < leading * height
                     && aligned(above, segment)
             });
             match open {

@@ -65,8 +65,7 @@ pub(super) fn at(analysis: &Analysis, line: usize) -> Option<Header> {
     let lines = spread(analysis, line, &mut columns);
     columns.sort_by(|a, b| a.bbox.x0.total_cmp(&b.bbox.x0));
     settle(&mut columns);
-    let text: String =
-        lines.clone().map(|line| fold_words(&analysis.text(analysis.lines[line].words.clone())) + " ").collect();
+    let text = around(analysis, line, &columns);
     let net = [
         "netto",
         "ohne mwst",
@@ -84,6 +83,21 @@ pub(super) fn at(analysis: &Analysis, line: usize) -> Option<Header> {
     .iter()
     .any(|word| text.contains(word));
     Some(Header { columns, lines, net })
+}
+
+/// What stands in, above and below the columns' names, folded.
+fn around(analysis: &Analysis, main: usize, columns: &[HeaderCell]) -> String {
+    let reach = SPREAD * analysis.lines[main].bbox.height().max(6.0);
+    let near = main.saturating_sub(3)..analysis.lines.len().min(main + 4);
+    let segments = analysis.lines[near]
+        .iter()
+        .filter(|line| line.page == analysis.lines[main].page)
+        .flat_map(|line| &analysis.segments[line.segments.clone()]);
+    let named = segments.filter(|segment| {
+        let close = (segment.bbox.y0 - analysis.lines[main].bbox.y0).abs() <= reach;
+        close && columns.iter().any(|column| super::apart(column.bbox, segment.bbox) < 0.0)
+    });
+    named.map(|segment| format!(" {} ", fold_words(&analysis.text(segment.words.clone())))).collect()
 }
 
 fn distinct(columns: &[HeaderCell]) -> usize {

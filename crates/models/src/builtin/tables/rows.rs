@@ -27,7 +27,11 @@ pub(super) fn read(analysis: &Analysis, header: &Header) -> (Vec<Row>, usize) {
         }
         let cells = cells(analysis, header, at);
         let has = |kind: Column| cells.iter().any(|cell| header.columns[cell.column].kind == kind);
-        let counted = cells.iter().any(|cell| cell.number.is_some() && is_price(header, cell))
+        let priced =
+            |kind: Column| cells.iter().any(|cell| cell.number.is_some() && header.columns[cell.column].kind == kind);
+        // A price alone is a remark on the item above where items have amounts.
+        let counted = priced(Column::Amount)
+            || (priced(Column::UnitPrice) && (has(Column::Quantity) || !header.kinds().contains(&Column::Amount)))
             || (has(Column::Quantity) && has(Column::Description));
         let completes = rows.last().is_some_and(|row| {
             !row.has(header, Column::Amount)
