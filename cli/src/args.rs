@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
 
@@ -98,6 +99,10 @@ pub(crate) struct Engine {
     #[arg(long, value_name = "TOKENS", env = "FLOTILLA_MODEL_CONTEXT", default_value_t = 8192,
           value_parser = clap::value_parser!(u32).range(512..))]
     pub(crate) model_context: u32,
+    /// How long one call to the model may take, in seconds.
+    #[arg(long, value_name = "SECONDS", env = "FLOTILLA_MODEL_TIMEOUT", default_value_t = 120,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) model_timeout: u32,
 }
 
 impl Engine {
@@ -105,9 +110,12 @@ impl Engine {
     pub(crate) fn model_config(&self) -> models::ModelConfig {
         match (&self.model_url, &self.model) {
             (Some(base_url), Some(model)) => models::ModelConfig::OpenAiCompatible(models::openai_compatible::Config {
-                api_key: self.model_key.clone().map(Into::into),
+                base_url: base_url.clone(),
+                model: model.clone(),
+                api_key: self.model_key.clone().map(models::openai_compatible::Secret::new),
                 context_tokens: self.model_context,
-                ..models::openai_compatible::Config::new(base_url, model)
+                timeout: Duration::from_secs(self.model_timeout.into()),
+                max_output_tokens: None,
             }),
             _ => models::ModelConfig::Builtin,
         }

@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 /// Longest value that is shown whole, in characters.
 const LONGEST: usize = 400;
 
+/// Width of tables that do not go to a terminal, in columns.
+const PIPED_WIDTH: u16 = 120;
+
 /// Everything worth knowing about a result, as text.
 pub(crate) fn render(result: &ExtractionResult) -> String {
     let mut text = String::new();
@@ -59,8 +62,11 @@ fn answers(result: &ExtractionResult) -> Table {
 
 fn new_table<T: ToString>(header: &[T]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(ToString::to_string));
+    if table.width().is_none() {
+        table.set_width(PIPED_WIDTH);
+    }
     table
 }
 

@@ -28,13 +28,11 @@ pub(crate) enum Reply {
 pub(crate) struct ModelServer {
     address: SocketAddr,
     calls: Arc<AtomicUsize>,
-    _runtime: tokio::runtime::Runtime,
 }
 
 impl ModelServer {
     /// Starts a server on a free port; the script sees each call's number and body.
     pub(crate) fn start(script: Script) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let calls = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&calls);
         let answer = move |body: String| {
@@ -42,10 +40,18 @@ impl ModelServer {
             async move { respond(script(counter.fetch_add(1, Ordering::SeqCst), &body)).await }
         };
         let app = Router::new().route("/v1/chat/completions", post(answer));
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(async move { axum::serve(listener, app).await });
-        Self { address, calls, _runtime: runtime }
+        // A thread of its own, since some tests have a runtime and others have none.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, app).await.unwrap();
+            });
+        });
+        Self { address, calls }
     }
 
     /// Where it listens.

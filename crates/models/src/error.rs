@@ -48,7 +48,8 @@ impl Error {
             Self::Status { status: 503, .. } => ErrorClass::Unavailable,
             Self::Status { status: 500.., .. } => ErrorClass::Server,
             Self::Status { status: 408 | 409, .. } | Self::Unreachable { .. } => ErrorClass::Transient,
-            Self::Truncated | Self::Unreadable(_) => ErrorClass::Transient,
+            // Models are asked at temperature 0: asking the same again costs the same and gives the same.
+            Self::Truncated | Self::Unreadable(_) => ErrorClass::Permanent,
             Self::Status { .. } | Self::ContextExceeded(_) | Self::Configuration(_) => ErrorClass::Permanent,
         }
     }
