@@ -206,6 +206,12 @@ impl Analysis {
         labels
     }
 
+    /// The labels within words, in reading order.
+    pub(super) fn labels_in(&self, words: Range<usize>) -> impl Iterator<Item = &Label> {
+        let from = self.labels.partition_point(|label| label.words.start < words.start);
+        self.labels[from..].iter().take_while(move |label| label.words.end <= words.end)
+    }
+
     /// The labels of a concept, in reading order.
     pub(super) fn labels_of(&self, concept: Concept) -> impl Iterator<Item = &Label> {
         self.labels.iter().filter(move |label| label.concept == concept)

@@ -69,10 +69,8 @@ pub(super) fn skip_separators(analysis: &Analysis, from: usize, end: usize) -> u
 /// A value ends with its line or where the next label begins.
 fn end_of_value(analysis: &Analysis, label: &Label, start: usize) -> usize {
     let line_end = analysis.line_of(label.words.start).words.end;
-    let from = analysis.labels.partition_point(|other| other.words.start < label.words.end);
-    analysis.labels[from..]
-        .iter()
-        .take_while(|other| other.words.start < line_end)
+    analysis
+        .labels_in(label.words.end..line_end)
         // "Rechnung Nr. 5": a title is no label of another value; nor is a weak word within a value.
         .filter(|other| other.concept != Concept::InvoiceTitle)
         .find(|other| {

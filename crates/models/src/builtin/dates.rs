@@ -56,17 +56,16 @@ fn unlabelled(analysis: &Analysis) -> Vec<Found> {
             candidates.extend(date.map(|date| found(analysis, date, 1.0 - analysis.depth(label.words.start) * 0.5)));
         }
     }
+    let others = DATES.iter().filter(|concept| **concept != Concept::IssueDate);
+    let claimed: Vec<usize> =
+        others.flat_map(|concept| claims(analysis, *concept)).map(|(date, _)| date.words.start).collect();
     for date in analysis.dates.iter().take_while(|date| analysis.line_of(date.words.start).page == 0) {
         let line = analysis.line_of(date.words.start);
         // German documents put the date of the title in a compound: "Handelsrechnung (380) Nr. 471102 vom 05.03.2018".
         let titled = analysis.tokens[line.tokens.clone()]
             .iter()
             .any(|token| token.text.ends_with("rechnung") || token.text == "gutschrift");
-        let claimed = DATES
-            .iter()
-            .filter(|concept| **concept != Concept::IssueDate)
-            .any(|concept| claims(analysis, *concept).any(|(other, _)| other.words == date.words));
-        if claimed {
+        if claimed.contains(&date.words.start) {
             continue;
         }
         if titled && analysis.depth(date.words.start) < 0.5 {

@@ -121,7 +121,7 @@ fn beside(analysis: &Analysis, label: &Label, strength: f32) -> Option<Candidate
     let right = || {
         let segment = (start < line_end).then(|| analysis.segment_of(start))?;
         // What stands to the right of a heading of a column is the heading of the next one.
-        let heading = analysis.labels.iter().any(|other| other.words.start == segment.words.start && other.ends);
+        let heading = analysis.labels_in(segment.words.clone()).any(|other| other.leads && other.ends);
         (!heading).then(|| candidate(segment.words.clone(), How::Right)).flatten()
     };
     // A heading has its block below, a label in a form its value beside; a colon alone does not tell which.

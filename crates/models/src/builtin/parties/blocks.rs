@@ -14,9 +14,9 @@ pub(super) struct Block {
 /// How far apart, in points, the edges or centres of a block's lines may be.
 const ALIGNED: f32 = 6.0;
 /// How far apart lines of a block may be, in heights of a line: as usual in print.
-pub(super) const SET_SOLID: f32 = 1.3;
+pub(super) const SET_SOLID: f32 = 0.9;
 /// How far apart lines of a block may be, in heights of a line: with free lines between them.
-pub(super) const SPACED: f32 = 2.8;
+pub(super) const SPACED: f32 = 2.4;
 
 /// The blocks of the first and the last page: letters name their parties there.
 pub(super) fn read(analysis: &Analysis, leading: f32) -> Vec<Block> {
@@ -59,17 +59,16 @@ impl Block {
             let net = analysis.words[words.clone()]
                 .iter()
                 .any(|word| word.text.contains('@') || word.text.contains("www.") || word.text.contains("://"));
-            let label = analysis.labels.iter().any(|label| {
-                words.contains(&label.words.start)
-                    && matches!(
-                        label.concept,
-                        Concept::Iban
-                            | Concept::Bic
-                            | Concept::SellerVat
-                            | Concept::TaxId
-                            | Concept::Phone
-                            | Concept::Website
-                    )
+            let label = analysis.labels_in(words).any(|label| {
+                matches!(
+                    label.concept,
+                    Concept::Iban
+                        | Concept::Bic
+                        | Concept::SellerVat
+                        | Concept::TaxId
+                        | Concept::Phone
+                        | Concept::Website
+                )
             });
             net || label
         })

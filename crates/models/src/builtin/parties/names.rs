@@ -120,8 +120,9 @@ pub(super) fn without_legal_form(name: &str) -> String {
 pub(super) fn name_in(analysis: &Analysis, words: Range<usize>) -> Option<(Range<usize>, String)> {
     let mut start = words.start;
     // "ATTN: Jo Doe", "Name: Acme": the value is the name.
-    let label =
-        analysis.labels.iter().find(|label| label.words.start == start && label.colon && label.words.end < words.end);
+    let label = analysis
+        .labels_in(words.clone())
+        .find(|label| label.words.start == start && label.colon && label.words.end < words.end);
     if let Some(label) = label {
         start = super::skip_separators(analysis, label.words.end, words.end);
     } else if analysis.words[start].text.ends_with(':')
@@ -166,7 +167,7 @@ pub(super) fn clipped(analysis: &Analysis, words: Range<usize>) -> Option<(Range
     let text = analysis.text(start..end);
     let mut name = text.trim_end_matches([',', ';', ':', '-']).to_owned();
     // A dot at the end belongs to an abbreviation only.
-    if name.ends_with('.') && !analysis.words[start..end].last().is_some_and(|word| is_legal_form(&word.text)) {
+    if name.ends_with('.') && !has_legal_form(&name) {
         name.pop();
     }
     (!name.is_empty()).then_some((start..end, name))
@@ -178,10 +179,7 @@ pub(super) fn is_name(analysis: &Analysis, words: Range<usize>) -> bool {
     let letters = text.chars().filter(|ch| ch.is_alphabetic()).count();
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let net = text.contains('@') || text.contains("www.") || text.contains("://");
-    let label = analysis
-        .labels
-        .iter()
-        .any(|label| label.words.start == words.start && label.words.end >= words.end && !label.weak);
+    let label = analysis.labels_in(words.clone()).any(|label| label.words == words && !label.weak);
     let dated = analysis.dates_in(words.clone()).next().is_some();
     let begins = text.starts_with(|ch: char| ch.is_alphanumeric());
     letters >= 2

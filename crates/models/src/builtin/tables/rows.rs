@@ -70,11 +70,7 @@ fn is_price(header: &Header, cell: &Cell) -> bool {
 /// A line of the block of totals: a sum's label, a number, and no words besides.
 fn is_sum(analysis: &Analysis, line: usize) -> bool {
     let words = analysis.lines[line].words.clone();
-    let from = analysis.labels.partition_point(|label| label.words.start < words.start);
-    let mut sums = analysis.labels[from..]
-        .iter()
-        .take_while(|label| label.words.end <= words.end)
-        .filter(|label| label.concept.is_sum() && label.leads);
+    let mut sums = analysis.labels_in(words.clone()).filter(|label| label.concept.is_sum() && label.leads);
     let has_number = || analysis.numbers_in(words.clone()).any(|number| !number.number.percent);
     sums.any(|label| {
         let rest = label.words.end..analysis.segment_of(label.words.start).words.end;
