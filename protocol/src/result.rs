@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,22 +12,24 @@ use crate::ids::RunId;
 use crate::state::{RunState, TaskState};
 
 /// The part of the result that the last stage writes: everything that depends on the document alone.
+///
+/// Maps by prompt name keep the order of the questions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Collated {
     /// The document that was read.
     pub document: DocumentSummary,
     /// By prompt name: the value, or null when the document does not say or the prompt failed.
-    pub output: BTreeMap<String, Value>,
+    pub output: IndexMap<String, Value>,
     /// By prompt name: where the value stands. Prompts without evidence have an empty list.
-    pub evidence: BTreeMap<String, Vec<Evidence>>,
+    pub evidence: IndexMap<String, Vec<Evidence>>,
     /// By prompt name: how sure the reader was, 0 to 1.
     #[serde(default)]
-    pub confidence: BTreeMap<String, Option<f32>>,
+    pub confidence: IndexMap<String, Option<f32>>,
     /// By prompt name: the type that was asked for.
     #[serde(default)]
-    pub types: BTreeMap<String, String>,
+    pub types: IndexMap<String, String>,
     /// By prompt name: scores and findings.
-    pub evaluation: BTreeMap<String, Evaluation>,
+    pub evaluation: IndexMap<String, Evaluation>,
     /// By prompt name, or by stage name where a whole stage failed: what went wrong.
     pub errors: BTreeMap<String, ResultError>,
     /// By prompt name: remarks such as why a value is null.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use protocol::answer::{Answer, Check, Evaluation, EvaluationStatus, Evidence, PromptOutcome, Usage};
 use protocol::document::{BBox, Document, Line, Page, Word};
 use protocol::message::{Callback, Job, Lifecycle, LifecycleEvent, Outcome, WIRE_VERSION};
@@ -325,11 +326,11 @@ fn collated() -> Collated {
     let by_name = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     Collated {
         document: DocumentSummary { name: "invoice.pdf".to_owned(), sha256: "cd".repeat(32), pages: 1 },
-        output: BTreeMap::from([("total".to_owned(), json!(1230.0)), ("lines".to_owned(), Value::Null)]),
-        evidence: BTreeMap::from([("total".to_owned(), vec![evidence()]), ("lines".to_owned(), vec![])]),
-        confidence: BTreeMap::from([("total".to_owned(), Some(0.97)), ("lines".to_owned(), None)]),
-        types: by_name("total", "number"),
-        evaluation: evaluations(),
+        output: IndexMap::from([("total".to_owned(), json!(1230.0)), ("lines".to_owned(), Value::Null)]),
+        evidence: IndexMap::from([("total".to_owned(), vec![evidence()]), ("lines".to_owned(), vec![])]),
+        confidence: IndexMap::from([("total".to_owned(), Some(0.97)), ("lines".to_owned(), None)]),
+        types: by_name("total", "number").into_iter().collect(),
+        evaluation: evaluations().into_iter().collect(),
         errors: BTreeMap::from([(
             "lines".to_owned(),
             ResultError { code: "unauthorized".to_owned(), message: "The provider refused the key.".to_owned() },

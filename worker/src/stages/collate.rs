@@ -1,5 +1,7 @@
 //! Stage 6: puts everything into one result object.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use protocol::answer::PromptOutcome;
 use protocol::request::ExtractionRequest;
@@ -28,12 +30,21 @@ impl Handle<Collate> for Handler {
             types: graph.questions.iter().map(|one| (one.name.clone(), one.kind.as_str().to_owned())).collect(),
             ..Collated::default()
         };
-        for (name, outcome) in answers.prompts {
-            collated.add(name, outcome);
-        }
-        match ctx.error_of::<Evaluate>() {
-            Some(error) => collated.fail(Evaluate::NAME, error),
-            None => collated.evaluation = ctx.output::<Evaluate>().await?.prompts,
+        let mut outcomes = answers.prompts;
+        let mut evaluations = match ctx.error_of::<Evaluate>() {
+            Some(error) => {
+                collated.fail(Evaluate::NAME, error);
+                BTreeMap::new()
+            }
+            None => ctx.output::<Evaluate>().await?.prompts,
+        };
+        // In the order of the questions.
+        for question in graph.questions {
+            let name = question.name;
+            collated.evaluation.extend(evaluations.remove(&name).map(|evaluation| (name.clone(), evaluation)));
+            if let Some(outcome) = outcomes.remove(&name) {
+                collated.add(name, outcome);
+            }
         }
         ctx.progress(1, 1, format!("{} value(s)", collated.output.len()));
         Ok(collated)

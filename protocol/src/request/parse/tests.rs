@@ -175,7 +175,7 @@ fn each_mistake_is_named_with_its_place_and_its_fix() {
         (json!({ "file-hash": "abc" }), &[("$.file-hash", "is not a SHA-256")]),
         (json!({ "filename": "a.pdf" }), &[("$.filename", "did you mean \"file_name\"?")]),
         (json!({ "zzz": 1 }), &[("$.zzz", "is an unknown field; remove it")]),
-        (json!({ "run_id": "1", "run-id": "2" }), &[("$.run_id", "also given as \"run-id\" with another value")]),
+        (json!({ "run_id": "1", "run-id": "2" }), &[("$.run-id", "also given as \"run_id\" with another value")]),
         (json!({ "file_path": "/etc/passwd" }), &[("$.file_path", "is an absolute path")]),
         (json!({ "file_path": "C:\\boot.ini" }), &[("$.file_path", "is an absolute path")]),
         (json!({ "output_file_path": "a/../../b" }), &[("$.output_file_path", "\"..\" segment")]),
