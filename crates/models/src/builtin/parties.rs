@@ -50,15 +50,15 @@ impl Parties {
         );
         let seller = strongest(sellers);
         let seller_key = seller.as_ref().map(|seller| fold_alphanumeric(&seller.name)).unwrap_or_default();
-        buyers.extend(addressees(analysis, &blocks));
+        let same = |name: &str| {
+            let key = fold_alphanumeric(name);
+            !seller_key.is_empty() && (key.starts_with(&seller_key) || seller_key.starts_with(&key))
+        };
+        buyers.extend(addressees(analysis, &blocks, same));
         // Typewriters leave a line free before the town.
-        let loose = addressees(analysis, &blocks::read(analysis, blocks::SPACED));
+        let loose = addressees(analysis, &blocks::read(analysis, blocks::SPACED), same);
         buyers.extend(loose.into_iter().map(|candidate| Candidate { score: candidate.score - 0.25, ..candidate }));
-        buyers.retain(|buyer| {
-            let key = fold_alphanumeric(&buyer.name);
-            seller_key.is_empty()
-                || (key != seller_key && !key.starts_with(&seller_key) && !seller_key.starts_with(&key))
-        });
+        buyers.retain(|buyer| !same(&buyer.name));
         let buyer = strongest(buyers);
         let found = |candidate: Candidate| Found::at(analysis, candidate.words, candidate.name, candidate.score);
         Self { seller: seller.map(found), buyer: buyer.map(found) }
@@ -166,20 +166,30 @@ fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
 }
 
 /// First lines of blocks that hold a postal address and nothing that only a sender prints.
-fn addressees(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
+fn addressees(analysis: &Analysis, blocks: &[Block], is_seller: impl Fn(&str) -> bool) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for block in blocks {
         let first = analysis.segments[block.segments[0]].words.start;
         if analysis.line_of(first).page > 0 || analysis.depth(first) > 0.55 {
             continue;
         }
-        let Some(postal) = block.postal_line(analysis).filter(|at| *at > 0) else { continue };
-        let name = block.segments[..postal]
+        let postal = block.postal_line(analysis).filter(|at| *at > 0);
+        // Not every country has postal codes: a company with three more lines below it is an address, too.
+        let Some(end) = postal.or((block.segments.len() > 3).then_some(1)) else { continue };
+        // The sender's line above the window belongs to the seller.
+        let mut names = block.segments[..end]
             .iter()
-            .find_map(|segment| names::name_in(analysis, analysis.segments[*segment].words.clone()));
-        let Some((words, name)) = name else { continue };
+            .filter_map(|segment| names::name_in(analysis, analysis.segments[*segment].words.clone()));
+        let name = names.find(|(_, name)| !is_seller(name));
+        let Some((words, name)) = name.filter(|(_, name)| postal.is_some() || names::has_legal_form(name)) else {
+            continue;
+        };
         let facts = if block.has_facts(analysis) { 0.7 } else { 0.0 };
-        candidates.push(Candidate { words, name, score: 0.9 - facts - analysis.depth(first) * 0.2 });
+        candidates.push(Candidate {
+            words,
+            name,
+            score: if postal.is_some() { 0.9 } else { 0.6 } - facts - analysis.depth(first) * 0.2,
+        });
     }
     candidates
 }

@@ -148,13 +148,14 @@ fn ranked(mut candidates: Vec<Candidate<'_>>) -> Vec<Candidate<'_>> {
 
 fn beside<'a>(analysis: &'a Analysis, tables: &[ItemTable], label: &Label) -> Vec<Candidate<'a>> {
     let line = analysis.words[label.words.start].line;
-    let in_table = if tables.iter().any(|table| table.lines.contains(&line)) { 1.2 } else { 0.0 };
-    let base = strength(label) - in_table
+    let in_table = tables.iter().any(|table| table.covers(line));
+    let base = strength(label) - if in_table { 1.2 } else { 0.0 }
         + analysis.line_of(label.words.start).page as f32 * 0.05
         + analysis.depth(label.words.start) * 0.1;
     let mut candidates = Vec::new();
     for place in places(analysis, label) {
-        if place.how == How::Below && !candidates.is_empty() {
+        // Under the header of a column stand the values of items.
+        if place.how == How::Below && (in_table || !candidates.is_empty()) {
             break;
         }
         let numbers: Vec<&Numbered> =

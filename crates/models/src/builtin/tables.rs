@@ -21,8 +21,8 @@ use header::Header;
 pub(super) struct ItemTable {
     header: Header,
     rows: Vec<Row>,
-    /// The lines that it covers, header included.
-    pub(super) lines: Range<usize>,
+    /// The lines that it covers, header included, a range per page.
+    lines: Vec<Range<usize>>,
 }
 
 /// One invoiced item.
@@ -65,11 +65,10 @@ pub(super) fn read(analysis: &Analysis) -> Vec<ItemTable> {
         }
         match tables.last_mut() {
             Some(last) if last.header.kinds() == header.kinds() => {
-                let rows = rows.into_iter();
                 last.rows.extend(rows);
-                last.lines.end = end;
+                last.lines.push(header.lines.start..end);
             }
-            _ => tables.push(ItemTable { lines: header.lines.start..end, header, rows }),
+            _ => tables.push(ItemTable { lines: vec![header.lines.start..end], header, rows }),
         }
     }
     tables
@@ -79,6 +78,11 @@ impl ItemTable {
     /// Sum of the rows' amounts, when every row has one.
     pub(super) fn sum(&self) -> Option<Decimal> {
         self.rows.iter().map(|row| row.number(&self.header, Column::Amount)).sum()
+    }
+
+    /// Whether a line belongs to it.
+    pub(super) fn covers(&self, line: usize) -> bool {
+        self.lines.iter().any(|lines| lines.contains(&line))
     }
 
     /// Whether its header says that amounts are without tax.

@@ -207,7 +207,9 @@ fn spread(analysis: &Analysis, main: usize, columns: &mut Vec<HeaderCell>) -> Ra
         let tokens: Vec<&str> = text.split(' ').collect();
         let found = COLUMNS.at(tokens.iter().copied());
         if let Some(found) = found.first()
-            && tokens.len() <= found.words + 3
+            && (tokens.len() <= found.words + 3
+                || fold_words(&analysis.text(analysis.segments[members[0]].words.clone())).split(' ').count()
+                    == found.words)
         {
             let first = &analysis.segments[members[0]];
             columns.push(HeaderCell { kind: found.key, words: first.words.clone(), bbox });

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use super::super::analysis::{Analysis, Numbered, Segment};
+use super::super::analysis::{Analysis, Label, Numbered, Segment};
 use super::super::concept::Column;
 use super::header::{self, Header, HeaderCell};
 use super::{Cell, Row, apart, is_wordy};
 
 /// A table ends where nothing follows for this many heights of a line.
 const LARGEST_GAP: f32 = 9.0;
+
+/// How far from its header's edge, in points, a number may stand.
+const FARTHEST: f32 = 30.0;
 
 /// The rows of a table and the line after its last.
 pub(super) fn read(analysis: &Analysis, header: &Header) -> (Vec<Row>, usize) {
@@ -70,9 +73,14 @@ fn is_price(header: &Header, cell: &Cell) -> bool {
 /// A line of the block of totals: a sum's label, a number, and no words besides.
 fn is_sum(analysis: &Analysis, line: usize) -> bool {
     let words = analysis.lines[line].words.clone();
-    let mut sums = analysis.labels_in(words.clone()).filter(|label| label.concept.is_sum() && label.leads);
+    let sums: Vec<&Label> =
+        analysis.labels_in(words.clone()).filter(|label| label.concept.is_sum() && label.leads).collect();
+    // Sums side by side have their numbers below.
+    if sums.windows(2).any(|pair| pair[0].words != pair[1].words) {
+        return true;
+    }
     let has_number = || analysis.numbers_in(words.clone()).any(|number| !number.number.percent);
-    sums.any(|label| {
+    sums.iter().any(|label| {
         let rest = label.words.end..analysis.segment_of(label.words.start).words.end;
         let wordy = analysis.words[rest]
             .iter()
@@ -126,7 +134,8 @@ fn cells(analysis: &Analysis, header: &Header, line: usize) -> Vec<Cell> {
                 let column = self::nearest(header, bbox, |kind| {
                     is_numeric(kind) && (!percent || matches!(kind, Column::TaxRate | Column::Discount))
                 });
-                if is_numeric(header.columns[column].kind) {
+                // A number far from every column of numbers is a remark.
+                if is_numeric(header.columns[column].kind) && apart(bbox, header.columns[column].bbox) < FARTHEST {
                     add(column, number.words.clone(), Some(number));
                 }
             }
@@ -161,7 +170,9 @@ fn words_cell(
     let description = header.columns.iter().position(|column| column.kind == Column::Description);
     let column = match (is_numeric(kind) || kind == Column::Position, description) {
         (true, Some(description)) => description,
-        _ => nearest_column,
+        // Words under a column of numbers are remarks.
+        (true, None) => return,
+        (false, _) => nearest_column,
     };
     if end > segment.words.start {
         add(column, segment.words.start..end, None);

@@ -98,13 +98,10 @@ fn long_documents_cost_time_in_proportion_to_their_length() {
     let time = |pages: usize| {
         let document = document(&vec![page.as_str(); pages].join("\u{c}"));
         let start = std::time::Instant::now();
-        for (name, kind) in [
-            ("total_amount", OutputType::Number),
-            ("seller", OutputType::Text),
-            ("issue_date", OutputType::Date),
-            ("policy_number", OutputType::Text),
-        ] {
-            let _ = ask(&document, name, kind);
+        let reading = Reading::of(&document);
+        for concept in [Concept::Total, Concept::Seller, Concept::IssueDate, Concept::InvoiceNumber, Concept::Currency]
+        {
+            let _ = reading.known(concept, OutputType::Text);
         }
         start.elapsed()
     };
