@@ -30,6 +30,7 @@ mod labelled;
 mod lexicon;
 mod parties;
 mod patterns;
+mod qualified;
 mod question;
 mod sums;
 mod tables;

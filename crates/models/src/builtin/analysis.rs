@@ -120,6 +120,7 @@ impl Analysis {
         analysis.dates = tokens::dates(&analysis);
         analysis.numbers = tokens::numbers(&analysis);
         analysis.labels = analysis.find_labels();
+        super::qualified::settle(&mut analysis);
         analysis
     }
 

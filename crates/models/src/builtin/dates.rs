@@ -76,5 +76,12 @@ fn unlabelled(analysis: &Analysis) -> Vec<Found> {
             break;
         }
     }
+    // Receipts print their one date anywhere.
+    let mut free = analysis.dates.iter().filter(|date| !claimed.contains(&date.words.start));
+    if let Some(only) = free.next()
+        && free.all(|date| date.iso == only.iso)
+    {
+        candidates.push(found(analysis, only, 0.3).noted("it is the only date in the document"));
+    }
     candidates
 }

@@ -94,6 +94,10 @@ const LEGAL_FORMS: &[&str] = &[
     "ou",
     "uab",
     "sia",
+    "sdn bhd",
+    "bhd",
+    "berhad",
+    "tbk",
 ];
 
 /// Whether a word alone is a legal form: `GmbH`, `B.V.`
@@ -141,7 +145,10 @@ pub(super) fn clipped(analysis: &Analysis, words: Range<usize>) -> Option<(Range
         let text = analysis.words[at].text.as_str();
         let separates =
             matches!(text, "-" | "–" | "—" | "•" | "●" | "·" | "|" | "/" | "*" | "■") || text.starts_with('(');
-        if separates && at > words.start {
+        // "Gardenia Bakeries (KL) Sdn Bhd": the form of the company goes on after a place in brackets.
+        let goes_on =
+            text.starts_with('(') && text.ends_with(')') && has_legal_form(&analysis.text(at..words.end.min(at + 4)));
+        if separates && at > words.start && !goes_on {
             break;
         }
         end = at + 1;
