@@ -15,6 +15,9 @@ const LONGEST: usize = 400;
 /// Width of tables that do not go to a terminal, in columns.
 const PIPED_WIDTH: u16 = 120;
 
+/// A table in fewer columns cannot be read.
+const NARROWEST: u16 = 40;
+
 /// Everything worth knowing about a result, as text.
 pub(crate) fn render(result: &ExtractionResult) -> String {
     let mut text = String::new();
@@ -64,7 +67,8 @@ fn new_table<T: ToString>(header: &[T]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(ToString::to_string));
-    if table.width().is_none() {
+    // Some terminals claim to have no columns at all.
+    if table.width().is_none_or(|width| width < NARROWEST) {
         table.set_width(PIPED_WIDTH);
     }
     table
@@ -117,6 +121,9 @@ fn remarks(text: &mut String, result: &ExtractionResult) {
     let collated = &result.collated;
     for warning in &collated.warnings {
         let _ = writeln!(text, "! {warning}");
+    }
+    for (name, note) in &collated.notes {
+        let _ = writeln!(text, "· {name}: {note}");
     }
     for (name, error) in &collated.errors {
         let _ = writeln!(text, "✗ {name}: {} ({})", error.message, error.code);

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use models::Model;
 use objects::Objects;
 use protocol::TaskError;
-use protocol::answer::Answer;
+use protocol::answer::{Answer, PromptOutcome};
 use protocol::document::Document;
 use protocol::request::ExtractionRequest;
 use protocol::stages::agentic_extract::Answers;
@@ -61,6 +61,13 @@ impl Handle<AgenticExtract> for Handler {
                 None => Stop::Error(error),
             });
         }
+        let failed = run.answers.values().filter(|one| matches!(one, PromptOutcome::Failed(_))).count();
+        let total = run.answers.len();
+        let summary = match failed {
+            0 => format!("{total} prompt(s) answered"),
+            _ => format!("{} of {total} prompt(s) answered", total - failed),
+        };
+        ctx.progress(total as u64, total as u64, summary);
         Ok(Answers { prompts: run.answers, model: self.model.info().name.clone(), usage: run.usage })
     }
 }
