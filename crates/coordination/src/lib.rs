@@ -12,6 +12,8 @@ use tokio::sync::broadcast;
 pub mod conformance;
 mod expiring;
 pub mod in_process;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 /// Leases, cancellation, progress and cache.
 #[async_trait]

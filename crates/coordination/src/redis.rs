@@ -1,0 +1,242 @@
+//! Coordination between the processes of a fleet, over one Redis (5 or newer).
+//!
+//! Two connections: one for commands, one that listens. Both come back by themselves. Without Redis every call fails
+//! within the timeout, at once after the first one that did, so that callers go on without it.
+//!
+//! What this process cancels or announces reaches its own receivers directly, also while Redis is away; Redis carries
+//! it to the other processes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::{Lifecycle, RunId};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{Coordination, Error, Lease, Taken};
+use commands::Commands;
+use listener::{Listener, Wanted};
+use scripts::Scripts;
+
+mod announcer;
+mod commands;
+mod envelope;
+mod listener;
+mod scripts;
+
+/// How many announcements a slow receiver may lag behind before it misses the oldest.
+const CHANNEL_CAPACITY: usize = 1024;
+/// How many announcements wait for Redis before further ones are refused.
+const WAITING_ANNOUNCEMENTS: usize = 4096;
+const FULL: &str = "too many announcements wait for Redis";
+/// Longer than anybody waits, and short enough for Redis.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Where Redis is and how it is used.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS where that was compiled in.
+    pub url: String,
+    /// What all keys and channels begin with; fleets with different prefixes share a Redis undisturbed.
+    pub prefix: String,
+    /// How long one call may take before Redis counts as away.
+    pub timeout: Duration,
+    /// Values with more bytes than this are not cached.
+    pub largest_value: usize,
+}
+
+impl Config {
+    /// The defaults for a Redis at `url`: prefix `flotilla:`, calls of at most 500 ms, cached values up to 8 MiB.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: "flotilla:".to_owned(),
+            timeout: Duration::from_millis(500),
+            largest_value: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// Leases, cancellation, progress, rate limits and cache in Redis. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct Redis {
+    commands: Commands,
+    scripts: Scripts,
+    prefix: String,
+    largest_value: usize,
+    /// Marks messages of this process, which it does not have to hear again.
+    origin: Arc<str>,
+    cancellations: broadcast::Sender<RunId>,
+    announcements: broadcast::Sender<Lifecycle>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    wanted: watch::Sender<Wanted>,
+    listening: watch::Receiver<Wanted>,
+    _listener: AbortOnDropHandle<()>,
+}
+
+impl Redis {
+    /// Opens the store without waiting for Redis, which may come up later. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error`] when the URL makes no sense.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let commands = Commands::open(&config)?;
+        let origin: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+        let cancellations = broadcast::Sender::new(CHANNEL_CAPACITY);
+        let announcements = broadcast::Sender::new(CHANNEL_CAPACITY);
+        let (outgoing, waiting) = mpsc::channel(WAITING_ANNOUNCEMENTS);
+        tokio::spawn(announcer::run(
+            commands.clone(),
+            listener::announcements_channel(&config.prefix),
+            origin.clone(),
+            waiting,
+        ));
+
+        let (wanted, wishes) = watch::channel(Wanted::CANCELLATIONS);
+        let (state, listening) = watch::channel(Wanted::NOTHING);
+        let listener = Listener {
+            client: commands.client().clone(),
+            timeout: config.timeout,
+            prefix: config.prefix.clone(),
+            origin: origin.clone(),
+            cancellations: cancellations.clone(),
+            announcements: announcements.clone(),
+            wanted: wishes,
+            listening: state,
+        };
+        Ok(Self {
+            commands,
+            scripts: Scripts::new(),
+            prefix: config.prefix,
+            largest_value: config.largest_value,
+            origin,
+            cancellations,
+            announcements,
+            outgoing,
+            wanted,
+            listening,
+            _listener: AbortOnDropHandle::new(tokio::spawn(listener.run())),
+        })
+    }
+
+    /// Whether Redis answers and this process hears what others tell, for a readiness probe.
+    pub async fn is_available(&self) -> bool {
+        self.hears_what_it_wants() && self.commands.ping().await.is_ok()
+    }
+
+    /// Waits until [`Self::is_available`].
+    ///
+    /// # Errors
+    /// [`Error`] when that takes longer than `patience`.
+    pub async fn wait_until_available(&self, patience: Duration) -> Result<(), Error> {
+        let mut listening = self.listening.clone();
+        let available = async {
+            while !self.is_available().await {
+                // Between two looks at Redis, or as soon as the listener is back.
+                let _ = tokio::time::timeout(Duration::from_millis(50), listening.changed()).await;
+            }
+        };
+        tokio::time::timeout(patience, available)
+            .await
+            .map_err(|_| Error(format!("Redis did not answer within {patience:?}")))
+    }
+
+    fn hears_what_it_wants(&self) -> bool {
+        *self.listening.borrow() == *self.wanted.borrow()
+    }
+
+    fn lease_key(&self, lease: &Lease) -> String {
+        format!("{}lease:{}:{}", self.prefix, lease.task_run, lease.attempt)
+    }
+
+    fn cancelled_key(&self, run: RunId) -> String {
+        format!("{}cancelled:{run}", self.prefix)
+    }
+
+    fn cache_key(&self, key: &str) -> String {
+        format!("{}cache:{key}", self.prefix)
+    }
+}
+
+#[async_trait]
+impl Coordination for Redis {
+    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error> {
+        let mut call = self.scripts.take_lease.key(self.lease_key(lease));
+        call.arg(&lease.holder).arg(milliseconds(ttl));
+        let holder: Option<String> = self.commands.script(&call).await?;
+        Ok(holder.map_or(Taken::Ours, Taken::HeldBy))
+    }
+
+    async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Lease>, Error> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut call = self.scripts.renew_leases.arg(milliseconds(ttl));
+        for lease in leases {
+            call.key(self.lease_key(lease)).arg(&lease.holder);
+        }
+        let kept: Vec<bool> = self.commands.script(&call).await?;
+        Ok(leases.iter().zip(kept).filter(|(_, kept)| !kept).map(|(lease, _)| lease.clone()).collect())
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
+        let mut call = self.scripts.release_lease.key(self.lease_key(lease));
+        call.arg(&lease.holder);
+        self.commands.script(&call).await
+    }
+
+    async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error> {
+        // In this order on one connection, so that whoever is told finds the run cancelled when asking.
+        let mut both = redis::pipe();
+        both.cmd("SET").arg(self.cancelled_key(run)).arg(1).arg("PX").arg(milliseconds(ttl)).ignore();
+        both.cmd("PUBLISH")
+            .arg(listener::cancellations_channel(&self.prefix))
+            .arg(envelope::seal(&self.origin, &[run.to_string().into_bytes()]))
+            .ignore();
+        let told = self.commands.pipeline(&both).await;
+        // An error means that nobody listens.
+        let _ = self.cancellations.send(run);
+        told
+    }
+
+    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error> {
+        self.commands.command(redis::cmd("EXISTS").arg(self.cancelled_key(run))).await
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<RunId> {
+        self.cancellations.subscribe()
+    }
+
+    /// Returns before Redis has the announcement, so that many travel together; reports an outage late therefore.
+    async fn announce(&self, event: &Lifecycle) -> Result<(), Error> {
+        // An error means that nobody listens.
+        let _ = self.announcements.send(event.clone());
+        self.outgoing.try_send(protocol::wire::encode(event)).map_err(|_| Error(FULL.to_owned()))?;
+        self.commands.last_failure()
+    }
+
+    fn announcements(&self) -> broadcast::Receiver<Lifecycle> {
+        self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, Wanted::EVERYTHING) != Wanted::EVERYTHING);
+        self.announcements.subscribe()
+    }
+
+    async fn cached(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.commands.command(redis::cmd("GET").arg(self.cache_key(key))).await
+    }
+
+    async fn cache(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
+        let key = self.cache_key(key);
+        if value.len() > self.largest_value {
+            // Nothing is better than the value of before.
+            return self.commands.command(redis::cmd("DEL").arg(key)).await;
+        }
+        self.commands.command(redis::cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds(ttl))).await
+    }
+}
+
+/// A time to live as Redis takes it: at least a millisecond.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.min(FOREVER).as_millis()).unwrap_or(u64::MAX).max(1)
+}
