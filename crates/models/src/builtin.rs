@@ -124,7 +124,9 @@ impl Model for Builtin {
     async fn answer(&self, question: Question<'_>) -> Result<Reply, Error> {
         let reading = self.reading(question.document);
         let ask = Ask::of(&question);
-        let found = reading.find(&ask, question.spec.kind);
+        let role = values::fold::fold_words(&question.spec.name);
+        let party = || parties::in_role(&reading.analysis, &role).filter(|_| question.spec.kind == OutputType::Text);
+        let found = party().or_else(|| reading.find(&ask, question.spec.kind));
         Ok(reply(found, &ask))
     }
 }

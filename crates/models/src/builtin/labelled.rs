@@ -115,12 +115,36 @@ fn text_in(analysis: &Analysis, label: &Label, place: &Place) -> Option<(Range<u
     if place.how == How::After && matches!(first.as_str(), "is" | "ist" | "est" | "lautet") {
         words.start += 1;
     }
+    if place.how == How::After {
+        words.end = end_of_sentence(analysis, words.clone());
+    }
     if another || words.is_empty() || (!label.leads && !label.colon && place.how != How::After) {
         return None;
     }
     let text = analysis.text(words.clone());
     let text = text.trim_matches([' ', ',', ';', ':', '|']).to_owned();
     (!text.is_empty() && text.chars().any(char::is_alphanumeric)).then_some((words, text))
+}
+
+/// A sentence that its line cuts off goes on in the next one, which then begins in lower case.
+fn end_of_sentence(analysis: &Analysis, words: Range<usize>) -> usize {
+    const MOST_LINES: usize = 3;
+    let mut end = words.end;
+    for _ in 1..MOST_LINES {
+        let line = analysis.line_of(end - 1);
+        let ended = analysis.words[end - 1].text.ends_with(['.', ';', ':', '!', '?']);
+        let Some(next) = analysis.lines.get(analysis.words[end - 1].line + 1) else { break };
+        let lower = analysis.words.get(next.words.start).is_some_and(|word| word.text.starts_with(char::is_lowercase));
+        let close = next.page == line.page
+            && next.bbox.y0 - line.bbox.y1 < 0.8 * line.bbox.height()
+            && next.bbox.x0 <= line.bbox.x0 + 1.0;
+        if ended || end != line.words.end || !lower || !close || next.segments.len() > 1 || words.len() < 3 {
+            break;
+        }
+        let stop = next.words.clone().find(|at| analysis.words[*at].text.ends_with('.'));
+        end = stop.map_or(next.words.end, |at| at + 1);
+    }
+    end
 }
 
 /// The largest heading near the top: the title of a document that names none.

@@ -131,6 +131,8 @@ fn beside(analysis: &Analysis, label: &Label, strength: f32) -> Option<Candidate
 /// Companies that the letterhead, the sender's line or the footer name.
 fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
     let domains = patterns::domains(analysis);
+    let invoice = analysis.labels.iter().any(|label| label.concept.is_sum() && label.leads)
+        && !analysis.labels.iter().any(|label| label.concept == Concept::ContractNumber);
     let mut candidates = Vec::new();
     for block in blocks {
         let facts = if block.has_facts(analysis) { 0.5 } else { 0.0 };
@@ -149,7 +151,9 @@ fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
                         || (domain.len() > 4 && core.contains(domain.as_str()))
                         || (core.len() > 4 && domain.contains(core.as_str()))
                 });
-            if !(firm || domain || (at == 0 && page == 0 && depth < 0.3)) || key.is_empty() {
+            // The first line of a document is its sender when something of a sender stands below it, or when it is an invoice.
+            let first = at == 0 && page == 0 && depth < 0.3 && (facts > 0.0 || invoice);
+            if !(firm || domain || first) || key.is_empty() {
                 continue;
             }
             let place = match depth {
@@ -192,6 +196,33 @@ fn addressees(analysis: &Analysis, blocks: &[Block], is_seller: impl Fn(&str) ->
         });
     }
     candidates
+}
+
+/// Who a contract calls by a role: `Harrow Ltd ("the Client")`.
+pub(super) fn in_role(analysis: &Analysis, role: &str) -> Option<Found> {
+    const QUOTES: &[char] = &['"', '“', '”', '„', '«', '»', '\''];
+    // Words that may come between the bracket and the role: ("hereinafter the Client").
+    const BETWEEN: usize = 4;
+    let quoted = |word: usize| analysis.words[word].text.contains(QUOTES);
+    analysis.tokens.iter().filter(|token| token.text == role && quoted(token.word)).find_map(|token| {
+        let open = (token.word.saturating_sub(BETWEEN)..=token.word)
+            .rev()
+            .find(|at| analysis.words[*at].text.starts_with('('))?;
+        let capital = |at: usize| {
+            let bare = analysis.words[at].text.trim_matches(|ch: char| !ch.is_alphanumeric());
+            bare.starts_with(|ch: char| ch.is_uppercase() || ch.is_ascii_digit()) || analysis.words[at].text == "&"
+        };
+        let ended = |at: usize| {
+            analysis.words[at].text.ends_with([',', ';', '.', ')']) && !names::is_legal_form(&analysis.words[at].text)
+        };
+        let mut start = open;
+        while start > 0 && open - start < 8 && capital(start - 1) && !(start < open && ended(start - 1)) {
+            start -= 1;
+        }
+        let (words, name) = names::clipped(analysis, start..open).filter(|_| start < open)?;
+        let name = name.trim_matches(['*', '_', ',']).to_owned();
+        Some(Found::at(analysis, words, name, 1.4))
+    })
 }
 
 /// The names after "between … and …" of a contract.

@@ -232,7 +232,7 @@ fn known(words: &[String], kind: OutputType, whole: bool) -> Option<Concept> {
     let mut unexplained = 0;
     while at < words.len() {
         let found = LABELS.at(words[at..].iter().map(String::as_str));
-        let fitting = found.iter().find(|found| fits(found.key, kind) && !(found.weak && !whole));
+        let fitting = found.iter().find(|found| (whole || !found.weak) && fits(found.key, kind));
         match fitting {
             Some(found) => {
                 if best.is_none_or(|(length, _)| found.words > length) {

@@ -49,7 +49,7 @@ impl Sums {
         let due = candidates(analysis, tables, Concept::AmountDue);
         let mut total = candidates(analysis, tables, Concept::Total);
         // Where nothing is called total, the amount due is it.
-        total.extend(due.iter().cloned().map(|candidate| Candidate { score: candidate.score - 0.35, ..candidate }));
+        total.extend(due.iter().map(|candidate| Candidate { score: candidate.score - 0.35, ..*candidate }));
         total.extend(total_rows(analysis));
         let total = ranked(total);
         let (net, tax, total, agreed) = agreeing(&net, &tax, &total);

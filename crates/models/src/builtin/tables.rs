@@ -22,7 +22,7 @@ pub(super) struct ItemTable {
     header: Header,
     rows: Vec<Row>,
     /// The lines that it covers, header included, a range per page.
-    lines: Vec<Range<usize>>,
+    pages: Vec<Range<usize>>,
 }
 
 /// One invoiced item.
@@ -63,12 +63,13 @@ pub(super) fn read(analysis: &Analysis) -> Vec<ItemTable> {
         if rows.is_empty() {
             continue;
         }
+        let lines = header.lines.start..end;
         match tables.last_mut() {
             Some(last) if last.header.kinds() == header.kinds() => {
                 last.rows.extend(rows);
-                last.lines.push(header.lines.start..end);
+                last.pages.push(lines);
             }
-            _ => tables.push(ItemTable { lines: vec![header.lines.start..end], header, rows }),
+            _ => tables.push(ItemTable { pages: Vec::from([lines]), header, rows }),
         }
     }
     tables
@@ -82,7 +83,7 @@ impl ItemTable {
 
     /// Whether a line belongs to it.
     pub(super) fn covers(&self, line: usize) -> bool {
-        self.lines.iter().any(|lines| lines.contains(&line))
+        self.pages.iter().any(|lines| lines.contains(&line))
     }
 
     /// Whether its header says that amounts are without tax.

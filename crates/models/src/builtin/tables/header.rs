@@ -141,7 +141,15 @@ fn cells(analysis: &Analysis, segment: &Segment) -> Vec<HeaderCell> {
         }
     }
     // A sentence may hold the word "price".
-    if unknown > 3 { Vec::new() } else { cells }
+    if unknown > 3 {
+        return Vec::new();
+    }
+    // A name alone in its segment is the whole segment: "Price (GBP)".
+    if let [only] = &mut cells[..] {
+        only.words = segment.words.clone();
+        only.bbox = segment.bbox;
+    }
+    cells
 }
 
 /// Words that say how a column's numbers are meant: "Price net", "Amount excl. VAT".
@@ -223,7 +231,7 @@ fn spread(analysis: &Analysis, main: usize, columns: &mut Vec<HeaderCell>) -> Ra
 }
 
 /// Of several columns of one kind the later ones mean something else.
-fn settle(columns: &mut Vec<HeaderCell>) {
+fn settle(columns: &mut [HeaderCell]) {
     let mut seen: Vec<Column> = Vec::new();
     for column in columns.iter_mut() {
         if seen.contains(&column.kind) && column.kind == Column::TaxRate {

@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use super::super::analysis::{Analysis, Label, Numbered, Segment};
-use super::super::concept::Column;
+use super::super::concept::{Column, Concept};
 use super::header::{self, Header, HeaderCell};
 use super::{Cell, Row, apart, is_wordy};
 
 /// A table ends where nothing follows for this many heights of a line.
 const LARGEST_GAP: f32 = 9.0;
+
+/// How far below a row, in heights of a line, its description may go on.
+const CONTINUATION: f32 = 1.3;
 
 /// How far from its header's edge, in points, a number may stand.
 const FARTHEST: f32 = 30.0;
@@ -46,8 +49,11 @@ pub(super) fn read(analysis: &Analysis, header: &Header) -> (Vec<Row>, usize) {
         match rows.last_mut() {
             Some(row) if completes => row.cells.extend(cells.into_iter().filter(|cell| is_price(header, cell))),
             Some(row) if !counted => {
-                if line.bbox.y0 - bottom > 2.5 * height {
-                    // Far below the last row other things begin.
+                // Below a table, text runs over all its columns, or other things begin.
+                if is_prose(analysis, header, at) {
+                    break;
+                }
+                if line.bbox.y0 - bottom > CONTINUATION * height {
                     continue;
                 }
                 continue_description(row, header, cells);
@@ -64,6 +70,27 @@ pub(super) fn read(analysis: &Analysis, header: &Header) -> (Vec<Row>, usize) {
         rows.retain(priced);
     }
     (rows, end)
+}
+
+/// A line of text that crosses columns, or a heading of Markdown.
+fn is_prose(analysis: &Analysis, header: &Header, line: usize) -> bool {
+    let line = &analysis.lines[line];
+    let heading = analysis.words[line.words.start..line.words.end.min(line.words.start + 1)]
+        .iter()
+        .any(|word| word.text.starts_with('#') && word.text.trim_matches('#').is_empty());
+    let crosses = analysis.segments[line.segments.clone()].iter().any(|segment| {
+        let crossed =
+            header.columns.iter().any(|column| is_numeric(column.kind) && apart(segment.bbox, column.bbox) < 0.0);
+        crossed && segment.words.len() > 4 && is_wordy(analysis, segment)
+    });
+    heading
+        || crosses
+        || analysis.labels_in(line.words.clone()).any(|label| {
+            label.colon
+                && label.leads
+                && label.words.start == line.words.start
+                && matches!(label.concept, Concept::PaymentTerms | Concept::DueDate | Concept::Iban)
+        })
 }
 
 fn is_price(header: &Header, cell: &Cell) -> bool {
@@ -86,7 +113,7 @@ fn is_sum(analysis: &Analysis, line: usize) -> bool {
             .iter()
             .filter(|word| word.text.chars().filter(|ch| ch.is_alphabetic()).count() > 3)
             .count();
-        label.concept != super::super::concept::Concept::Paid && wordy == 0 && has_number()
+        label.concept != Concept::Paid && wordy == 0 && has_number()
     })
 }
 
