@@ -153,7 +153,9 @@ fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
                 });
             // The first line of a document is its sender when something of a sender stands below it, or when it is an invoice.
             let first = at == 0 && page == 0 && depth < 0.3 && (facts > 0.0 || invoice);
-            if !(firm || domain || first) || key.is_empty() {
+            // "14 Market Hall" is where the sender is.
+            let street = !firm && name.starts_with(|ch: char| ch.is_ascii_digit());
+            if !(firm || domain || first) || street || key.is_empty() {
                 continue;
             }
             let place = match depth {

@@ -340,3 +340,143 @@ fn what_is_not_there_is_null_and_explained() {
     let empty = super::document("");
     assert_eq!(ask(&empty, "total_amount", OutputType::Number).value, Value::Null);
 }
+
+#[test]
+fn danish_finnish_czech_and_hungarian_labels_are_read() {
+    check(
+        "
+Havnens Cykler ApS
+Kajen 9
+8000 Aarhus C                                CVR-nr. 12345678
+
+Faktura til:                                 Fakturanr.: 5501
+Oda Holm                                     Fakturadato: 4. maj 2022
+Møllevej 2                                   Forfaldsdato: 18. maj 2022
+8200 Aarhus N
+
+Beskrivelse                Antal      Stk. pris        Beløb
+Bremseklodser                  2         120,00       240,00
+Service                        1         400,00       400,00
+
+Subtotal ekskl. moms                                  640,00
+Moms 25 %                                             160,00
+I alt                                             kr. 800,00
+",
+        json!({"invoice_number": "5501", "issue_date": "2022-05-04", "due_date": "2022-05-18", "seller": "Havnens Cykler ApS", "buyer": "Oda Holm",
+            "net_amount": 640, "tax_amount": 160, "total_amount": 800, "line_items": [240, 400]}),
+    );
+    check(
+        "
+Järven Sauna Oy
+Rantatie 3, 33100 Tampere
+Y-tunnus 1234567-8
+
+LASKU
+Laskun numero: 2023-18
+Päiväys: 1.2.2023
+Eräpäivä: 15.2.2023
+
+Asiakas:
+Matti Virtanen
+Koivukuja 1
+33200 Tampere
+
+Kuvaus                 Määrä     Hinta    Yhteensä
+Kiuaskivet 20 kg           2     18,00       36,00
+
+Veroton hinta                               36,00 €
+ALV 24 %                                     8,64 €
+Yhteensä                                    44,64 €
+",
+        json!({"invoice_number": "2023-18", "issue_date": "2023-02-01", "due_date": "2023-02-15", "seller": "Järven Sauna Oy", "buyer": "Matti Virtanen", "currency": "EUR",
+            "net_amount": 36, "tax_amount": 8.64, "total_amount": 44.64, "line_items": [36]}),
+    );
+    check(
+        "
+Dodavatel:                               Odběratel:
+Knihy Morava s.r.o.                      Základní škola Lipník
+Náměstí 5                                Školní 10
+602 00 Brno                              751 31 Lipník
+
+FAKTURA č. 20240007
+Datum vystavení: 10. 1. 2024
+Datum splatnosti: 24. 1. 2024
+
+Popis                  Množství    Cena za MJ    Celkem bez DPH
+Učebnice fyziky              30        150,00          4 500,00
+
+Základ daně       4 500,00 Kč
+DPH 10 %            450,00 Kč
+Celkem k úhradě   4 950,00 Kč
+",
+        json!({"invoice_number": "20240007", "issue_date": "2024-01-10", "due_date": "2024-01-24", "seller": "Knihy Morava s.r.o.", "buyer": "Základní škola Lipník", "currency": "CZK",
+            "net_amount": 4500, "tax_amount": 450, "total_amount": 4950, "line_items": [4500]}),
+    );
+    check(
+        "
+Szállító: Tisza Malom Kft.
+Vevő: Pék Péter
+
+Számla sorszáma: TM-2021/33
+Kelt: 2021.06.30
+Fizetési határidő: 2021.07.08
+
+Megnevezés          Mennyiség    Egységár      Összeg
+Búzaliszt 25 kg            10       5 000      50 000
+
+Összesen: 50 000 Ft
+",
+        json!({"invoice_number": "TM-2021/33", "issue_date": "2021-06-30", "due_date": "2021-07-08", "seller": "Tisza Malom Kft.", "buyer": "Pék Péter", "currency": "HUF",
+            "total_amount": 50000, "line_items": [50000]}),
+    );
+}
+
+#[test]
+fn a_till_receipt_tells_tax_included_from_excluded_and_cash_from_total() {
+    check(
+        "
+        GREENGROCER & SONS
+         14 Market Hall
+      Tel 020 7946 0000
+
+   12-08-2023   17:42   Till 3
+
+   Apples 1kg              2.40
+   Oat milk                1.90
+   Bread                   3.20
+
+   Total sales (excluding VAT)      6.25
+   VAT                              1.25
+   Total sales (inclusive of VAT)   7.50
+   Cash                            10.00
+   Change                           2.50
+",
+        json!({"issue_date": "2023-08-12", "seller": "GREENGROCER & SONS", "net_amount": 6.25, "tax_amount": 1.25, "total_amount": 7.5}),
+    );
+}
+
+#[test]
+fn an_older_invoice_that_is_referred_to_is_not_this_one() {
+    check(
+        "
+Alpine Optics AG                                   Gutschrift
+Bahnhofstrasse 1, 8001 Zürich
+
+Gutschriftsnummer: GS-104
+Belegdatum: 20.09.2021
+Ursprüngliche Rechnung: RE-9981 vom 01.09.2021
+Währung: CHF
+
+Kunde
+Optiker Keller GmbH
+Dorfplatz 2
+3000 Bern
+
+Summe netto       1'500.00
+MwSt. 7.7 %         115.50
+Gesamtbetrag      1'615.50
+",
+        json!({"invoice_number": "GS-104", "issue_date": "2021-09-20", "seller": "Alpine Optics AG", "buyer": "Optiker Keller GmbH", "currency": "CHF",
+            "net_amount": 1500, "tax_amount": 115.5, "total_amount": 1615.5}),
+    );
+}
