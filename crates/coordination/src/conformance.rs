@@ -23,6 +23,7 @@ use crate::{Coordination, Lease};
 pub mod cache;
 pub mod cancellation;
 pub mod leases;
+pub mod limits;
 pub mod progress;
 
 /// Stamps one test for each case: `conformance_suite!(#[tokio::test] open)`.
@@ -46,6 +47,14 @@ macro_rules! conformance_suite {
             an_announcement_reaches_every_watcher,
             announcing_to_nobody_is_fine,
             a_watcher_that_lags_holds_nobody_up,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, limits:
+            a_bucket_gives_what_it_holds_and_names_the_wait,
+            tokens_come_back_after_the_named_wait,
+            a_refusal_takes_nothing,
+            of_many_that_ask_at_once_as_many_as_there_are_tokens_get_one,
+            who_asks_for_more_than_a_bucket_holds_gets_a_full_one,
+            a_bucket_never_holds_more_than_it_can,
         );
         $crate::conformance_suite!(@module #[$test] $open, cache:
             a_cached_value_is_found_until_it_ends,

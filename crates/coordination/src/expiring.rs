@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Further than anybody waits, and near enough that the clock can represent it.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+use crate::FOREVER;
 
 #[derive(Debug)]
 pub(crate) struct Expiring<K, V> {

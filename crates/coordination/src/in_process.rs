@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::{Lifecycle, RunId, TaskRunId};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use crate::expiring::Expiring;
-use crate::{Coordination, Error, Lease, Taken};
+use crate::{Bucket, Coordination, Error, FOREVER, Granted, Lease, Taken};
 use cache::Cache;
 
 mod cache;
@@ -20,7 +21,7 @@ const CHANNEL_CAPACITY: usize = 1024;
 /// How many bytes of values the cache holds.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// Leases, cancellation, progress and cache in the memory of one process. Share it in an `Arc`.
+/// Leases, cancellation, progress, rate limits and cache in the memory of one process. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct InProcess {
     state: Mutex<State>,
@@ -33,6 +34,8 @@ struct State {
     /// Who holds the lease of an attempt.
     leases: Expiring<(TaskRunId, u32), String>,
     cancelled: Expiring<RunId, ()>,
+    /// When each bucket that is not full will be.
+    buckets: Expiring<String, Instant>,
     cache: Cache,
 }
 
@@ -40,7 +43,12 @@ impl InProcess {
     /// A store with nothing in it.
     #[must_use]
     pub fn new() -> Self {
-        let state = State { leases: Expiring::new(), cancelled: Expiring::new(), cache: Cache::new(CACHE_BYTES) };
+        let state = State {
+            leases: Expiring::new(),
+            cancelled: Expiring::new(),
+            buckets: Expiring::new(),
+            cache: Cache::new(CACHE_BYTES),
+        };
         Self {
             state: Mutex::new(state),
             cancellations: broadcast::Sender::new(CHANNEL_CAPACITY),
@@ -123,6 +131,19 @@ impl Coordination for InProcess {
 
     fn announcements(&self) -> broadcast::Receiver<Lifecycle> {
         self.announcements.subscribe()
+    }
+
+    async fn take_tokens(&self, key: &str, tokens: u32, bucket: Bucket) -> Result<Granted, Error> {
+        let buckets = &mut self.lock().buckets;
+        while buckets.pop_over().is_some() {}
+        let (key, now) = (key.to_owned(), Instant::now());
+        let until_full = buckets.get(&key).map_or(Duration::ZERO, |full_at| *full_at - now) + bucket.refill_of(tokens);
+        let wait = until_full.saturating_sub(bucket.refill.min(FOREVER));
+        if wait > Duration::ZERO {
+            return Ok(Granted::After(wait));
+        }
+        buckets.insert(key, now + until_full, until_full);
+        Ok(Granted::Now)
     }
 
     async fn cached(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {

@@ -1,8 +1,9 @@
-//! What workers tell each other besides messages: leases, cancellation, progress and a cache.
+//! What workers tell each other besides messages: leases, cancellation, progress, rate limits and a cache.
 //!
 //! [`Coordination`] is the port; one file per implementation. Losing it costs speed, never a result: callers go on
 //! without it (fail open), and the ledger remains the truth.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ pub mod in_process;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-/// Leases, cancellation, progress and cache.
+/// Leases, cancellation, progress, rate limits and cache.
 #[async_trait]
 pub trait Coordination: Send + Sync {
     /// Takes the lease of an attempt for `ttl` unless another holder has it.
@@ -60,6 +61,12 @@ pub trait Coordination: Send + Sync {
     /// What is announced from now on, of all runs. A slow receiver misses the oldest.
     fn announcements(&self) -> broadcast::Receiver<Lifecycle>;
 
+    /// Takes tokens out of the bucket under a key, all or none. Who asks for more than a bucket holds gets a full one.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; callers then go on as if granted.
+    async fn take_tokens(&self, key: &str, tokens: u32, bucket: Bucket) -> Result<Granted, Error>;
+
     /// A cached value.
     ///
     /// # Errors
@@ -92,6 +99,35 @@ pub enum Taken {
     /// Somebody else works on that attempt.
     HeldBy(String),
 }
+
+/// A rate limit: tokens that are taken and come back steadily. It is full at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many tokens it holds.
+    pub tokens: NonZeroU32,
+    /// How long an empty one takes to be full.
+    pub refill: Duration,
+}
+
+impl Bucket {
+    /// How long it takes until so many tokens have come back.
+    fn refill_of(self, tokens: u32) -> Duration {
+        let refill = self.refill.min(FOREVER);
+        refill / self.tokens.get() * tokens.min(self.tokens.get())
+    }
+}
+
+/// What became of a request for tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// They are taken.
+    Now,
+    /// None was taken; there will be enough after this time, unless others take them first.
+    After(Duration),
+}
+
+/// Further than anybody waits, and near enough that clocks can represent it.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The coordination store is away.
 #[derive(Debug, thiserror::Error)]

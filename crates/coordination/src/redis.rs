@@ -14,7 +14,7 @@ use protocol::{Lifecycle, RunId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Coordination, Error, Lease, Taken};
+use crate::{Bucket, Coordination, Error, FOREVER, Granted, Lease, Taken};
 use commands::Commands;
 use listener::{Listener, Wanted};
 use scripts::Scripts;
@@ -30,8 +30,6 @@ const CHANNEL_CAPACITY: usize = 1024;
 /// How many announcements wait for Redis before further ones are refused.
 const WAITING_ANNOUNCEMENTS: usize = 4096;
 const FULL: &str = "too many announcements wait for Redis";
-/// Longer than anybody waits, and short enough for Redis.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
@@ -222,6 +220,13 @@ impl Coordination for Redis {
         self.announcements.subscribe()
     }
 
+    async fn take_tokens(&self, key: &str, tokens: u32, bucket: Bucket) -> Result<Granted, Error> {
+        let mut call = self.scripts.take_tokens.key(format!("{}tokens:{key}", self.prefix));
+        call.arg(microseconds(bucket.refill_of(tokens))).arg(microseconds(bucket.refill));
+        let wait: u64 = self.commands.script(&call).await?;
+        Ok(if wait == 0 { Granted::Now } else { Granted::After(Duration::from_micros(wait)) })
+    }
+
     async fn cached(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         self.commands.command(redis::cmd("GET").arg(self.cache_key(key))).await
     }
@@ -239,4 +244,9 @@ impl Coordination for Redis {
 /// A time to live as Redis takes it: at least a millisecond.
 fn milliseconds(ttl: Duration) -> u64 {
     u64::try_from(ttl.min(FOREVER).as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// A time short enough for the numbers of Redis scripts.
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.min(FOREVER).as_micros()).unwrap_or(u64::MAX)
 }

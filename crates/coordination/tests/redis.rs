@@ -4,11 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coordination::redis::{Config, Redis};
-use coordination::{Coordination, Lease, Taken};
+use coordination::{Bucket, Coordination, Lease, Taken};
 use protocol::{Lifecycle, LifecycleEvent, RunId, TaskRunId, TenantId, Timestamp};
 use server::Server;
 use tokio::sync::broadcast::Receiver;
@@ -89,7 +90,8 @@ async fn every_key_ends_by_itself() {
     store.take_lease(&lease("ours"), Duration::MAX).await.unwrap();
     store.cancel_run(RunId::new(), Duration::MAX).await.unwrap();
     store.cache("key", b"value", Duration::MAX).await.unwrap();
-    assert_eq!(server.keys_and_those_that_end(), (3, 3));
+    store.take_tokens("key", 1, Bucket { tokens: NonZeroU32::MIN, refill: Duration::MAX }).await.unwrap();
+    assert_eq!(server.keys_and_those_that_end(), (4, 4));
 }
 
 #[tokio::test]
@@ -170,6 +172,8 @@ async fn assert_all_fail_within(store: &Redis, limit: Duration) {
     store.is_cancelled(run).await.unwrap_err();
     store.cached("key").await.unwrap_err();
     store.cache("key", b"value", LONG).await.unwrap_err();
+    let bucket = Bucket { tokens: NonZeroU32::MIN, refill: LONG };
+    store.take_tokens("key", 1, bucket).await.unwrap_err();
     store.announce(&progress(0)).await.unwrap_err();
     assert!(asked.elapsed() < limit, "callers waited {:?}", asked.elapsed());
     assert!(!store.is_available().await);
