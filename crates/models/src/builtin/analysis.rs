@@ -23,7 +23,8 @@ pub(super) struct Analysis {
     pub(super) dates: Vec<Dated>,
     pub(super) numbers: Vec<Numbered>,
     pub(super) conventions: Conventions,
-    pub(super) page_heights: Vec<f32>,
+    /// How far down each page anything stands.
+    pub(super) page_ends: Vec<f32>,
 }
 
 /// A word, or the part of one before or after a colon.
@@ -110,9 +111,10 @@ impl Analysis {
             dates: Vec::new(),
             numbers: Vec::new(),
             conventions: Conventions::of(&document.text()),
-            page_heights: document.pages.iter().map(|page| page.height).collect(),
+            page_ends: Vec::new(),
         };
         for (page, content) in document.pages.iter().enumerate() {
+            analysis.page_ends.push(content.lines.iter().map(|line| line.bbox.y1).fold(1.0, f32::max));
             for line in &content.lines {
                 analysis.add_line(page, content.number, line);
             }
@@ -254,10 +256,9 @@ impl Analysis {
         evidence
     }
 
-    /// How far down its page a word stands, 0 to 1.
+    /// How far down what its page holds a word stands, 0 to 1: a receipt ends where its text does.
     pub(super) fn depth(&self, word: usize) -> f32 {
-        let height = self.page_heights[self.line_of(word).page].max(1.0);
-        (self.words[word].bbox.y0 / height).clamp(0.0, 1.0)
+        (self.words[word].bbox.y0 / self.page_ends[self.line_of(word).page]).clamp(0.0, 1.0)
     }
 
     /// Segments of the same page below `bbox` whose left part is under it, nearest first, no further than `reach` line heights.

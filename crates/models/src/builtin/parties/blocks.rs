@@ -59,17 +59,20 @@ impl Block {
             let net = analysis.words[words.clone()]
                 .iter()
                 .any(|word| word.text.contains('@') || word.text.contains("www.") || word.text.contains("://"));
-            let label = analysis.labels_in(words).any(|label| {
-                matches!(
-                    label.concept,
-                    Concept::Iban
-                        | Concept::Bic
-                        | Concept::SellerVat
-                        | Concept::TaxId
-                        | Concept::Phone
-                        | Concept::Website
-                )
-            });
+            // "VAT 1.25" is a sum.
+            let money = analysis.numbers_in(words.clone()).any(|number| number.money);
+            let label = !money
+                && analysis.labels_in(words).any(|label| {
+                    matches!(
+                        label.concept,
+                        Concept::Iban
+                            | Concept::Bic
+                            | Concept::SellerVat
+                            | Concept::TaxId
+                            | Concept::Phone
+                            | Concept::Website
+                    )
+                });
             net || label
         })
     }

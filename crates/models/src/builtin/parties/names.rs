@@ -186,7 +186,9 @@ pub(super) fn is_name(analysis: &Analysis, words: Range<usize>) -> bool {
     let letters = text.chars().filter(|ch| ch.is_alphabetic()).count();
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let net = text.contains('@') || text.contains("www.") || text.contains("://");
-    let label = analysis.labels_in(words.clone()).any(|label| label.words == words && !label.weak);
+    let mut labels =
+        analysis.labels_in(words.start..analysis.words.len()).take_while(|label| label.words.start == words.start);
+    let label = labels.any(|label| label.words.end >= words.end && (!label.weak || label.concept.is_sum()));
     let dated = analysis.dates_in(words.clone()).next().is_some();
     let begins = text.starts_with(|ch: char| ch.is_alphanumeric());
     letters >= 2
