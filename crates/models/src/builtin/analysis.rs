@@ -23,8 +23,8 @@ pub(super) struct Analysis {
     pub(super) dates: Vec<Dated>,
     pub(super) numbers: Vec<Numbered>,
     pub(super) conventions: Conventions,
-    /// How far down each page anything stands.
-    pub(super) page_ends: Vec<f32>,
+    /// From where to where each page holds anything.
+    page_spans: Vec<Range<f32>>,
 }
 
 /// A word, or the part of one before or after a colon.
@@ -111,10 +111,11 @@ impl Analysis {
             dates: Vec::new(),
             numbers: Vec::new(),
             conventions: Conventions::of(&document.text()),
-            page_ends: Vec::new(),
+            page_spans: Vec::new(),
         };
         for (page, content) in document.pages.iter().enumerate() {
-            analysis.page_ends.push(content.lines.iter().map(|line| line.bbox.y1).fold(1.0, f32::max));
+            let all = BBox::around(content.lines.iter().map(|line| line.bbox)).unwrap_or_default();
+            analysis.page_spans.push(all.y0..all.y1.max(all.y0 + 1.0));
             for line in &content.lines {
                 analysis.add_line(page, content.number, line);
             }
@@ -258,7 +259,8 @@ impl Analysis {
 
     /// How far down what its page holds a word stands, 0 to 1: a receipt ends where its text does.
     pub(super) fn depth(&self, word: usize) -> f32 {
-        (self.words[word].bbox.y0 / self.page_ends[self.line_of(word).page]).clamp(0.0, 1.0)
+        let span = &self.page_spans[self.line_of(word).page];
+        ((self.words[word].bbox.y0 - span.start) / (span.end - span.start)).clamp(0.0, 1.0)
     }
 
     /// Segments of the same page below `bbox` whose left part is under it, nearest first, no further than `reach` line heights.

@@ -153,8 +153,8 @@ fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
                 });
             // The first line of a document is its sender when something of a sender stands below it, or when it is an invoice.
             let first = at == 0 && page == 0 && depth < 0.3 && (facts > 0.0 || invoice);
-            // "14 Market Hall" is where the sender is.
-            let street = !firm && name.starts_with(|ch: char| ch.is_ascii_digit());
+            // "14 Market Hall" is where the sender is, unless it comes first of all.
+            let street = !firm && words.start > 0 && name.starts_with(|ch: char| ch.is_ascii_digit());
             if !(firm || domain || first) || street || key.is_empty() {
                 continue;
             }

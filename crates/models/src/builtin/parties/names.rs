@@ -201,6 +201,12 @@ pub(super) fn is_name(analysis: &Analysis, words: Range<usize>) -> bool {
         && !is_generic(&text)
 }
 
+/// What begins a part of an address that a number follows.
+const PREMISES: &[&str] = &[
+    "lot", "no", "unit", "suite", "box", "postfach", "plot", "block", "blk", "level", "floor", "shop", "apt", "bp",
+    "bus", "postbus", "apartado", "skr",
+];
+
 /// Headings and words of courtesy that stand where names stand.
 fn is_generic(text: &str) -> bool {
     const GENERIC: &[&str] = &[
@@ -254,7 +260,12 @@ fn is_generic(text: &str) -> bool {
         "espana",
     ];
     let folded = fold_words(text);
-    GENERIC.contains(&folded.as_str())
+    // "Lot 3", "Suite 300", "Postfach 12": a part of an address.
+    let premises = folded
+        .split_once(' ')
+        .is_some_and(|(first, rest)| PREMISES.contains(&first) && rest.starts_with(|ch: char| ch.is_ascii_digit()));
+    premises
+        || GENERIC.contains(&folded.as_str())
         || folded.ends_with("agreement")
         || folded.ends_with("contract")
         || folded.ends_with("vertrag")
