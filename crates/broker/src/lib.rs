@@ -10,6 +10,8 @@ use async_trait::async_trait;
 pub mod conformance;
 mod dead_letter;
 pub mod memory;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 
 pub use dead_letter::DeadLetter;
 
@@ -35,6 +37,12 @@ pub trait Broker: Send + Sync {
     /// # Errors
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
     async fn depth(&self, queue: &str) -> Result<Depth, Error>;
+
+    /// Whether the highest priority among the waiting messages is always delivered first. Otherwise priorities travel
+    /// along and may decide nothing.
+    fn strict_priorities(&self) -> bool {
+        true
+    }
 }
 
 /// One subscription to one queue.

@@ -20,6 +20,7 @@ pub async fn messages_arrive_whole_and_in_order(broker: Arc<dyn Broker>) {
 }
 
 /// Among waiting messages the highest priority is delivered first, and the order of publishing decides between equals.
+/// Without strict priorities only the second half is promised.
 pub async fn higher_priorities_come_first(broker: Arc<dyn Broker>) {
     let priorities = [0, 9, 5, 9, 0, 5];
     let messages =
@@ -31,7 +32,14 @@ pub async fn higher_priorities_come_first(broker: Arc<dyn Broker>) {
     for _ in priorities {
         order.push(next_id(&mut consumer, Verdict::Ack).await);
     }
-    assert_eq!(order, ["1", "3", "2", "5", "0", "4"]);
+    if broker.strict_priorities() {
+        assert_eq!(order, ["1", "3", "2", "5", "0", "4"]);
+    } else {
+        let place = |id: &str| order.iter().position(|arrived| arrived == id);
+        for (first, second) in [("1", "3"), ("2", "5"), ("0", "4")] {
+            assert!(place(first).is_some() && place(first) < place(second), "equals out of order: {order:?}");
+        }
+    }
 }
 
 /// A batch with an unknown queue is refused whole, with the name of the queue; so are the other operations.

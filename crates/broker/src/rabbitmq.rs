@@ -1,0 +1,216 @@
+//! Queues in RabbitMQ, for a fleet.
+//!
+//! A [`Link`] is one connection with the channels that publish over it. A supervisor watches the link, and when it is
+//! lost makes another; consumers and publishers wait for that and go on. A [`Lane`] is the channel of one consumer:
+//! what was delivered over it and is not settled yet.
+//!
+//! AMQP cannot say all that the port promises, so three verdicts are more than one frame. A rejection publishes the
+//! dead letter with its reason, then acknowledges. A message handed back uncounted is published anew with the count it
+//! had, then acknowledged; on a quorum queue that costs its place in the line. On classic queues, which do not count,
+//! so is every message that comes back. Between publishing and acknowledging lies a confirm: what crashes in between
+//! leaves a message twice, never none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::{Broker, Consumer, Depth, Error, Message};
+use consumer::RabbitConsumer;
+use lane::Lane;
+use link::Link;
+use queues::Queues;
+use wire::Outgoing;
+
+mod acks;
+mod config;
+mod consumer;
+mod lane;
+mod link;
+mod queues;
+mod settle;
+mod supervisor;
+mod wire;
+
+pub use config::{Config, QueueType, SetupError};
+
+/// How long to wait before publishing again what a lost channel left unconfirmed.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection to RabbitMQ that comes back by itself. Clones share it; with the last of them and of its consumers it
+/// ends.
+#[derive(Clone)]
+pub struct RabbitMq {
+    shared: Arc<Shared>,
+    _open: Arc<DropGuard>,
+}
+
+/// What publishers, consumers and the supervisor share.
+struct Shared {
+    config: Config,
+    queues: Queues,
+    /// The connection; `None` during an outage.
+    link: watch::Sender<Option<Arc<Link>>>,
+    /// Why there is no connection.
+    outage: Mutex<String>,
+    /// The channel of every living consumer.
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    /// How many dropped consumers have not given everything back yet.
+    closing_lanes: watch::Sender<usize>,
+    closed: CancellationToken,
+    /// Set when the supervisor has ended.
+    ended: CancellationToken,
+    tasks: TaskTracker,
+    runtime: Handle,
+}
+
+impl RabbitMq {
+    /// Connects, and declares the queues or checks that they exist. Must be called on a tokio runtime, which then
+    /// carries the connection.
+    ///
+    /// # Errors
+    /// [`SetupError`] tells an operator what to change; nothing is retried here.
+    pub async fn connect(config: Config) -> Result<Self, SetupError> {
+        let queues = Queues::new(&config)?;
+        let link = Arc::new(Link::open(&config).await?);
+        queues.set_up(&link, config.declare).await?;
+        let closed = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            config,
+            queues,
+            link: watch::Sender::new(Some(Arc::clone(&link))),
+            outage: Mutex::default(),
+            lanes: Mutex::default(),
+            closing_lanes: watch::Sender::new(0),
+            closed: closed.clone(),
+            ended: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        });
+        tokio::spawn(supervisor::run(Arc::clone(&shared), link));
+        Ok(Self { shared, _open: Arc::new(closed.drop_guard()) })
+    }
+
+    /// Whether there is a connection that takes messages: what a readiness probe asks.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.status().is_ok()
+    }
+
+    /// The same in words for an operator.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] says what is wrong.
+    pub fn status(&self) -> Result<(), Error> {
+        match &*self.shared.link.borrow() {
+            Some(link) if link.is_blocked() => Err(link::blocked()),
+            Some(link) if link.is_connected() => Ok(()),
+            _ => Err(self.shared.unavailable()),
+        }
+    }
+
+    /// Ends every subscription, refuses new messages, carries out the verdicts that were already given and hangs up.
+    /// What consumers hold unsettled goes back to its queue.
+    pub async fn close(&self) {
+        self.shared.closed.cancel();
+        self.shared.ended.cancelled().await;
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitMq {
+    async fn publish(&self, messages: Vec<Message>) -> Result<(), Error> {
+        self.shared.refuse_when_closed()?;
+        // All or nothing: look before the first message leaves.
+        let encode = |message| Outgoing::fresh(message, &self.shared.queues);
+        let batch = messages.into_iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        self.shared.publish(batch).await
+    }
+
+    async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        self.shared.refuse_when_closed()?;
+        let queue = self.shared.queues.find(queue)?;
+        // Otherwise this one could overtake what a consumer that was dropped just now gives back.
+        let mut closing = self.shared.closing_lanes.subscribe();
+        let _ = timeout_at(self.shared.deadline(), closing.wait_for(|lanes| *lanes == 0)).await;
+        let link = self.shared.link(self.shared.deadline()).await?;
+        Ok(Box::new(RabbitConsumer::start(self.clone(), queue, prefetch, link).await?))
+    }
+
+    /// Waiting messages are those of the whole fleet; those with consumers are this connection's own, as AMQP tells no
+    /// others, and without those that wait in a consumer's prefetch buffer.
+    async fn depth(&self, queue: &str) -> Result<Depth, Error> {
+        let queue = self.shared.queues.find(queue)?;
+        let link = self.shared.link(self.shared.deadline()).await?;
+        let counted = link.look_at(&queue).await?;
+        let held: usize = self.shared.lanes_of(&queue.name).iter().map(|lane| lane.held()).sum();
+        Ok(Depth { ready: u64::from(counted.message_count()), unacked: held as u64 })
+    }
+
+    fn strict_priorities(&self) -> bool {
+        self.shared.config.queue_type == QueueType::Classic
+    }
+}
+
+impl Shared {
+    /// Publishes over whatever link there is; what a lost one left unconfirmed goes over the next.
+    async fn publish(&self, mut batch: Vec<Outgoing>) -> Result<(), Error> {
+        let deadline = self.deadline();
+        loop {
+            let link = self.link(deadline).await?;
+            let mut confirmed = 0;
+            let result = link.publish(&batch, &self.config, &mut confirmed).await;
+            batch.drain(..confirmed);
+            match result {
+                Err(Error::Unavailable(reason)) if Instant::now() + RETRY_PAUSE < deadline => {
+                    tracing::debug!(reason, left = batch.len(), "publishing was interrupted and goes on");
+                    sleep(RETRY_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The link, waited for until the deadline.
+    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Error> {
+        let mut changes = self.link.subscribe();
+        let found = tokio::select! {
+            found = timeout_at(deadline, changes.wait_for(Option::is_some)) => found,
+            () = self.ended.cancelled() => return Err(self.unavailable()),
+        };
+        match found {
+            Ok(Ok(link)) => link.clone().ok_or_else(|| self.unavailable()),
+            _ => Err(self.unavailable()),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.config.confirm_timeout
+    }
+
+    fn lanes_of(&self, queue: &str) -> Vec<Arc<Lane>> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().filter(|lane| lane.queue().name == queue).cloned().collect()
+    }
+
+    /// Remembers why there is no connection.
+    fn note_outage(&self, reason: String) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn refuse_when_closed(&self) -> Result<(), Error> {
+        if self.closed.is_cancelled() { Err(self.unavailable()) } else { Ok(()) }
+    }
+
+    fn unavailable(&self) -> Error {
+        if self.closed.is_cancelled() {
+            return Error::Unavailable("it is closed".to_owned());
+        }
+        Error::Unavailable(self.outage.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}

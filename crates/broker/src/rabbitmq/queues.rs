@@ -1,0 +1,152 @@
+//! The queues as RabbitMQ knows them, and how they come to be.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lapin::ErrorKind;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+
+use super::link::Link;
+use super::{Config, QueueType, SetupError};
+use crate::Error;
+
+/// "Without limit" for the dead letters: a quorum queue of RabbitMQ 4 has a limit of 20 when none is given.
+const NO_LIMIT: i32 = i32::MAX;
+const PRECONDITION_FAILED: u16 = 406;
+pub(super) const NOT_FOUND: u16 = 404;
+
+/// Every queue of the topology.
+pub(super) struct Queues {
+    by_name: HashMap<String, Arc<Queue>>,
+    pub(super) dead_letter: Arc<Queue>,
+    prefix: String,
+}
+
+/// One queue.
+pub(super) struct Queue {
+    /// As the port calls it.
+    pub(super) name: String,
+    /// As RabbitMQ calls it.
+    pub(super) address: ShortString,
+    pub(super) kind: Kind,
+    /// How often a message may come back; `None` for dead letters.
+    pub(super) delivery_limit: Option<u32>,
+    arguments: FieldTable,
+}
+
+/// How a queue treats what comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Counts redeliveries.
+    Quorum,
+    /// Has two priorities for each of the port's: what comes back goes before what is new.
+    Classic,
+    /// Classic, bounded, without priorities.
+    Lossy,
+}
+
+impl Queues {
+    pub(super) fn new(config: &Config) -> Result<Self, SetupError> {
+        let names = config.topology.queues.iter().chain([&config.topology.dead_letter]);
+        let mut by_name = HashMap::new();
+        for name in names {
+            by_name.insert(name.clone(), Arc::new(Queue::new(name, config)?));
+        }
+        let dead_letter = Arc::clone(&by_name[&config.topology.dead_letter]);
+        Ok(Self { by_name, dead_letter, prefix: config.prefix.clone() })
+    }
+
+    pub(super) fn find(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        self.by_name.get(name).cloned().ok_or_else(|| Error::UnknownQueue(name.to_owned()))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.by_name.values()
+    }
+
+    /// What the port calls a queue that RabbitMQ calls `address`.
+    pub(super) fn name_of<'a>(&self, address: &'a str) -> &'a str {
+        address.strip_prefix(self.prefix.as_str()).unwrap_or(address)
+    }
+
+    /// Declares every queue, or checks that it exists.
+    pub(super) async fn set_up(&self, link: &Link, declare: bool) -> Result<(), SetupError> {
+        for queue in self.by_name.values() {
+            queue.set_up(link, declare).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Queue {
+    fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
+        let short = |name: &str| {
+            let address = format!("{}{name}", config.prefix);
+            ShortString::try_new(address.clone()).map_err(|_too_long| SetupError::Name(address))
+        };
+        let is_dead_letter = name == config.topology.dead_letter;
+        let kind = match config.queue_type {
+            _ if config.lossy.iter().any(|lossy| lossy == name) => Kind::Lossy,
+            QueueType::Quorum => Kind::Quorum,
+            QueueType::Classic => Kind::Classic,
+        };
+        let limit = config.topology.delivery_limit;
+        let mut arguments = FieldTable::default();
+        let mut set = |key: &str, value: AMQPValue| {
+            arguments.insert(key.into(), value);
+        };
+        let text = |value: &str| AMQPValue::LongString(LongString::from(value));
+        set("x-queue-type", text(if kind == Kind::Quorum { "quorum" } else { "classic" }));
+        let timeout = i64::try_from(config.consumer_timeout.as_millis()).unwrap_or(i64::MAX);
+        set("x-consumer-timeout", AMQPValue::LongLongInt(timeout));
+        match kind {
+            Kind::Quorum if is_dead_letter => set("x-delivery-limit", AMQPValue::LongInt(NO_LIMIT)),
+            Kind::Quorum => {
+                // Only for messages whose worker process died: other counted returns die by our own hand.
+                let limit = i32::try_from(limit).unwrap_or(NO_LIMIT);
+                set("x-delivery-limit", AMQPValue::LongInt(limit));
+                set("x-dead-letter-exchange", text(""));
+                set("x-dead-letter-routing-key", text(short(&config.topology.dead_letter)?.as_str()));
+                // Otherwise a dead letter could be lost on its way; it requires the overflow behaviour.
+                set("x-dead-letter-strategy", text("at-least-once"));
+                set("x-overflow", text("reject-publish"));
+            }
+            Kind::Classic => {
+                set("x-max-priority", AMQPValue::LongInt(i32::from(super::wire::HIGHEST_CLASSIC_PRIORITY)))
+            }
+            Kind::Lossy => {
+                set("x-max-length", AMQPValue::LongInt(Config::LOSSY_LENGTH));
+                set("x-overflow", text("drop-head"));
+            }
+        }
+        let delivery_limit = (!is_dead_letter).then_some(limit);
+        Ok(Self { name: name.to_owned(), address: short(name)?, kind, delivery_limit, arguments })
+    }
+
+    /// Declares the queue, or checks that it exists. Doing it again changes nothing.
+    pub(super) async fn set_up(&self, link: &Link, declare: bool) -> Result<lapin::Queue, SetupError> {
+        let refused = |error: &lapin::Error| self.refused(error);
+        let channel = link.channel().await.map_err(|error| refused(&error))?;
+        let options = QueueDeclareOptions { durable: true, passive: !declare, ..QueueDeclareOptions::default() };
+        let arguments = if declare { self.arguments.clone() } else { FieldTable::default() };
+        let found = channel.queue_declare(self.address.clone(), options, arguments).await;
+        let found = found.map_err(|error| refused(&error))?;
+        link.give_back(channel);
+        Ok(found)
+    }
+
+    fn refused(&self, error: &lapin::Error) -> SetupError {
+        let queue = self.address.to_string();
+        match error.kind() {
+            ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND => SetupError::Missing(queue),
+            ErrorKind::ProtocolError(refusal) if refusal.get_id() == PRECONDITION_FAILED => {
+                let reason = refusal.get_message().to_string();
+                let quoted = reason.split_once("inequivalent arg '").and_then(|(_, rest)| rest.split_once('\''));
+                let property = quoted.map_or("property", |(property, _)| property).to_owned();
+                SetupError::Mismatch { queue, property, reason }
+            }
+            _ => SetupError::Refused { queue, reason: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the specs of the RabbitMQ broker share: queues of their own that are gone afterwards.
+
+#![allow(clippy::unwrap_used, reason = "a spec may panic")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use broker::rabbitmq::{Config, QueueType, RabbitMq};
+use broker::{Broker, Consumer, Depth, Error, Message, Topology};
+use lapin::options::QueueDeleteOptions;
+use lapin::{Channel, Connection, ConnectionProperties};
+
+/// Where RabbitMQ is.
+pub(crate) fn url() -> String {
+    std::env::var("FLOTILLA_TEST_AMQP").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
+}
+
+/// A configuration with a prefix that nobody else has.
+pub(crate) fn config(queue_type: QueueType, topology: Topology) -> Config {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let prefix = format!("spec-{now:x}-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let confirm_timeout = Duration::from_secs(20);
+    Config { queue_type, prefix, confirm_timeout, ..Config::new(url(), topology) }
+}
+
+/// A broker whose queues are deleted when it is dropped, whatever happened.
+pub(crate) struct Temporary {
+    pub(crate) broker: RabbitMq,
+    _queues: Queues,
+}
+
+/// Queues that are deleted at the end of a spec.
+pub(crate) struct Queues(Vec<String>);
+
+impl Queues {
+    pub(crate) fn of(config: &Config) -> Self {
+        let names = config.topology.queues.iter().chain([&config.topology.dead_letter]);
+        Self(names.map(|name| format!("{}{name}", config.prefix)).collect())
+    }
+}
+
+impl Temporary {
+    pub(crate) async fn open(config: Config) -> Self {
+        let queues = Queues::of(&config);
+        let broker = RabbitMq::connect(config).await.unwrap_or_else(|error| {
+            panic!("{error}. Start RabbitMQ with `make setup`, or set FLOTILLA_TEST_AMQP to the address of one.")
+        });
+        Self { broker, _queues: queues }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Consumers that are still about would declare a deleted queue again.
+        let broker = self.broker.clone();
+        let closing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(broker.close());
+        });
+        let closed = closing.join().is_ok();
+        assert!(closed || std::thread::panicking(), "the broker does not close");
+    }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        let names = std::mem::take(&mut self.0);
+        let deleting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let (_connection, channel) = channel().await;
+                for name in names {
+                    channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+                }
+            });
+        });
+        let deleted = deleting.join().is_ok();
+        assert!(deleted || std::thread::panicking(), "queues were left behind");
+    }
+}
+
+/// A connection beside the one that is tested.
+pub(crate) async fn channel() -> (Connection, Channel) {
+    let connection = Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+#[async_trait]
+impl Broker for Temporary {
+    async fn publish(&self, messages: Vec<Message>) -> Result<(), Error> {
+        self.broker.publish(messages).await
+    }
+
+    async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        self.broker.consume(queue, prefetch).await
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, Error> {
+        self.broker.depth(queue).await
+    }
+
+    fn strict_priorities(&self) -> bool {
+        self.broker.strict_priorities()
+    }
+}
