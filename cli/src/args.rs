@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
 
@@ -85,41 +84,8 @@ pub(crate) struct Engine {
     /// How many tasks run at once [default: one per processor].
     #[arg(long, value_name = "N", env = "FLOTILLA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
-    /// A model server with an OpenAI-compatible API, such as http://localhost:11434/v1. Without it the built-in
-    /// reader answers, offline.
-    #[arg(long, value_name = "URL", env = "FLOTILLA_MODEL_URL", requires = "model")]
-    pub(crate) model_url: Option<String>,
-    /// The model's name at that server.
-    #[arg(long, value_name = "NAME", env = "FLOTILLA_MODEL", requires = "model_url")]
-    pub(crate) model: Option<String>,
-    /// The key for that server. Better given by environment: arguments are visible to everybody on this machine.
-    #[arg(long, value_name = "KEY", env = "FLOTILLA_MODEL_KEY", hide_env_values = true, requires = "model_url")]
-    pub(crate) model_key: Option<String>,
-    /// How many tokens the model reads at once.
-    #[arg(long, value_name = "TOKENS", env = "FLOTILLA_MODEL_CONTEXT", default_value_t = 8192,
-          value_parser = clap::value_parser!(u32).range(512..))]
-    pub(crate) model_context: u32,
-    /// How long one call to the model may take, in seconds.
-    #[arg(long, value_name = "SECONDS", env = "FLOTILLA_MODEL_TIMEOUT", default_value_t = 120,
-          value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub(crate) model_timeout: u32,
-}
-
-impl Engine {
-    /// Which model answers.
-    pub(crate) fn model_config(&self) -> models::ModelConfig {
-        match (&self.model_url, &self.model) {
-            (Some(base_url), Some(model)) => models::ModelConfig::OpenAiCompatible(models::openai_compatible::Config {
-                base_url: base_url.clone(),
-                model: model.clone(),
-                api_key: self.model_key.clone().map(models::openai_compatible::Secret::new),
-                context_tokens: self.model_context,
-                timeout: Duration::from_secs(self.model_timeout.into()),
-                max_output_tokens: None,
-            }),
-            _ => models::ModelConfig::Builtin,
-        }
-    }
+    #[command(flatten)]
+    pub(crate) model: worker::flags::Model,
 }
 
 #[cfg(test)]

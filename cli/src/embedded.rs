@@ -124,7 +124,7 @@ fn stage_worker(
 ) -> anyhow::Result<Worker> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let concurrency = engine.workers.map_or(processors, usize::from);
-    let model = models::resolve(engine.model_config())?;
+    let model = models::resolve(engine.model.config())?;
     let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
     let config = Config {
         name: format!("embedded-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::args::{Engine, Run};
+use crate::args::Run;
 use crate::embedded::Embedded;
 use crate::progress::Progress;
 use crate::table;
@@ -117,7 +117,7 @@ async fn idempotency_key(command: &Run, request: &ExtractionRequest) -> anyhow::
         return Ok(None);
     }
     let document = hash(&command.document).await?;
-    let Engine { model_url, model, model_context, .. } = &command.engine;
+    let worker::flags::Model { model_url, model, model_context, .. } = &command.engine.model;
     let identity = serde_json::to_vec(&(document, &command.document, request, model_url, model, model_context))?;
     Ok(Some(format!("run:{:x}", Sha256::digest(identity))))
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use dispatcher::api::Api;
 use protocol::TenantId;
 use service::Shutdown;
+use service::monitoring::Metrics;
 use service::tasks::OnFailure;
 use tokio::net::TcpListener;
 
@@ -32,12 +33,14 @@ pub(crate) fn main(command: Serve) -> ExitCode {
 async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
+    let metrics = Metrics::install()?;
     let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE).await?;
     let api = Api {
         fleet: embedded.fleet.clone(),
         desk: embedded.desk.clone(),
         objects: embedded.objects.clone(),
         tenant: TenantId::default_tenant(),
+        metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
     };
     let address = listener.local_addr()?;
@@ -46,6 +49,13 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         command.state.display()
     ));
     let token = shutdown.token().clone();
+    embedded.tasks.spawn("metrics", OnFailure::Stop, {
+        let stop = token.clone();
+        async move {
+            metrics.keep(stop).await;
+            Ok(())
+        }
+    });
     embedded.tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, token).await?) });
     // A little more than the workers' own grace, so that they can hand back what they could not finish.
     embedded.tasks.join(GRACE + Duration::from_secs(5)).await?;

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use backends::fleet::Fleet;
 use objects::Objects;
 use protocol::TenantId;
+use service::monitoring::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,8 @@ pub struct Api {
     pub tenant: TenantId,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
+    /// What is shown at `/metrics`.
+    pub metrics: Metrics,
 }
 
 /// Largest request that may come with a document, in bytes.
@@ -45,6 +48,7 @@ impl Api {
         let limit = self.max_upload.saturating_add(MAX_REQUEST);
         Router::new()
             .route("/", get(welcome))
+            .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .route("/api/v1/runs", post(runs::submit).get(runs::list))
@@ -86,6 +90,10 @@ async fn ready(axum::extract::State(api): axum::extract::State<Api>) -> Result<&
     }
 }
 
+async fn metrics(axum::extract::State(api): axum::extract::State<Api>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+}
+
 async fn welcome() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], WELCOME)
 }
@@ -99,7 +107,7 @@ Flotilla: a document and questions in, answers with evidence out.
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
-  GET    /livez, /readyz           for probes
+  GET    /metrics, /livez, /readyz for Prometheus and probes
 
 Try:
   curl -F file=@invoice.pdf http://HOST/api/v1/runs

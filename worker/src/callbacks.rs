@@ -1,8 +1,9 @@
 //! The callbacks worker: records outcomes in batches and releases what became ready.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ::metrics::{counter, histogram};
 use backends::fleet::Fleet;
 use broker::{Broker, Consumer, Delivery, Verdict};
 use jiff::Timestamp;
@@ -10,6 +11,8 @@ use ledger::Ledger;
 use protocol::Callback;
 use protocol::workflow::queues::CALLBACKS;
 use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
 
 /// Most callbacks recorded in one transaction.
 const BATCH: usize = 512;
@@ -43,8 +46,11 @@ pub async fn run(
 /// Records one batch. Crash anywhere: the deliveries come again and change nothing twice.
 async fn record(deliveries: Vec<Delivery>, ledger: &dyn Ledger, fleet: &Fleet) {
     let (callbacks, readable) = decode(deliveries).await;
+    histogram!(metrics::CALLBACK_BATCH).record(readable.len() as f64);
+    let clock = Instant::now();
     match ledger.record(callbacks, Timestamp::now()).await {
         Ok(applied) => {
+            histogram!(metrics::CALLBACK_RECORD).record(clock.elapsed().as_secs_f64());
             if let Err(error) = fleet.carry_out(applied).await {
                 // On record and in the outbox: the dispatcher's sweeper publishes it.
                 tracing::warn!(error = %error, "ready tasks could not be published at once");
@@ -70,6 +76,7 @@ async fn decode(deliveries: Vec<Delivery>) -> (Vec<Callback>, Vec<Delivery>) {
             }
             Err(error) => {
                 tracing::error!(message.id = %delivery.message.id, error = %error, "an unreadable outcome goes to the dead letters");
+                counter!(metrics::UNREADABLE, "queue" => CALLBACKS).increment(1);
                 settle(vec![delivery], &Verdict::Reject { reason: error.to_string() }).await;
             }
         }

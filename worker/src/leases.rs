@@ -88,6 +88,7 @@ impl Leases {
         for lease in lost {
             if let Some(token) = held.get(lease) {
                 tracing::warn!(task_run.id = %lease.task_run, attempt = lease.attempt, "lease lost, attempt given up");
+                ::metrics::counter!(crate::metrics::LEASES_LOST).increment(1);
                 token.cancel();
             }
         }

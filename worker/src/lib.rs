@@ -6,9 +6,11 @@
 
 pub mod callbacks;
 pub mod context;
+pub mod flags;
 pub mod handler;
 mod leases;
 pub mod logging;
+mod metrics;
 mod reporter;
 mod runner;
 pub mod stages;

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::metrics::{counter, gauge, histogram};
 use broker::{Delivery, Message, Verdict};
 use jiff::Timestamp;
 use protocol::message::WIRE_VERSION;
@@ -20,6 +21,7 @@ use tracing::Instrument;
 use crate::context::{Context, store_failed};
 use crate::handler::{AnyHandler, Stop};
 use crate::leases::{Claim, Leases};
+use crate::metrics;
 use crate::reporter::Reporter;
 use crate::worker::Ports;
 
@@ -58,6 +60,7 @@ impl Runner {
             Ok(job) => self.work(Arc::new(job), delivery.redeliveries > 0, drain).await,
             Err(error) => {
                 tracing::error!(message.id = %delivery.message.id, error = %error, "an unreadable job goes to the dead letters");
+                counter!(metrics::UNREADABLE, "queue" => delivery.message.queue.clone()).increment(1);
                 Verdict::Reject { reason: error.to_string() }
             }
         };
@@ -82,13 +85,20 @@ impl Runner {
             Claim::Granted(lease, lost) => (lease, lost),
             Claim::Duplicate(holder) => {
                 tracing::info!(%holder, "a duplicate of a live attempt was dropped");
+                counter!(metrics::DUPLICATES, "queue" => job.queue.clone()).increment(1);
                 return Verdict::Ack;
             }
         };
         self.reporter.report(&job, LifecycleEvent::Started);
         let (started_at, clock) = (Timestamp::now(), Instant::now());
+        let counted = Counted::start(&job, started_at);
         let (context, hard_deadline) = self.context(&job);
         let end = self.execute(Arc::clone(&context), hard_deadline, lost, drain).await;
+        counted.end(match &end {
+            End::Outcome(outcome) => word(outcome),
+            End::Dropped(_) => "dropped",
+            End::HandedBack => "handed_back",
+        });
         let verdict = match end {
             End::Outcome(outcome) => {
                 let ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -197,6 +207,35 @@ impl Runner {
         let mut names: Vec<&str> = self.handlers.keys().copied().collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// An attempt as the metrics see it: in flight until dropped.
+struct Counted<'a> {
+    job: &'a Job,
+    clock: Instant,
+}
+
+impl<'a> Counted<'a> {
+    fn start(job: &'a Job, now: Timestamp) -> Self {
+        let (task, queue) = (job.task.clone(), job.queue.clone());
+        let waited = job.queued_at.duration_until(now).as_secs_f64().max(0.0);
+        counter!(metrics::STARTED, "task" => task, "queue" => queue.clone()).increment(1);
+        histogram!(metrics::QUEUE_WAIT, "queue" => queue.clone()).record(waited);
+        gauge!(metrics::IN_FLIGHT, "queue" => queue).increment(1.0);
+        Self { job, clock: Instant::now() }
+    }
+
+    fn end(self, outcome: &'static str) {
+        let (task, queue) = (self.job.task.clone(), self.job.queue.clone());
+        histogram!(metrics::DURATION, "task" => task.clone()).record(self.clock.elapsed().as_secs_f64());
+        counter!(metrics::ENDED, "task" => task, "queue" => queue, "outcome" => outcome).increment(1);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        gauge!(metrics::IN_FLIGHT, "queue" => self.job.queue.clone()).decrement(1.0);
     }
 }
 

@@ -111,6 +111,9 @@ async fn a_document_submitted_with_its_questions_can_be_watched_and_its_result_r
     assert_eq!(again, result);
     assert_eq!(run["status"], "succeeded");
     assert_eq!(list["runs"][0]["run_id"], accepted["run_id"]);
+    let (_, metrics) = server.get("/metrics").await;
+    let counted = r#"flotilla_tasks_ended_total{task="collate",queue="default",outcome="succeeded"} 1"#;
+    assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
 use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Submitted};
+use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
 use protocol::{Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
 use tokio::sync::broadcast;
@@ -145,6 +146,7 @@ impl Fleet {
     pub async fn sweep_outbox(&self, age: Duration) -> Result<usize, Error> {
         let jobs = self.ledger.unpublished(age, ADMISSION_BATCH, Timestamp::now()).await?;
         let count = jobs.len();
+        counter!("flotilla_outbox_swept_total").increment(count as u64);
         self.publish(jobs).await?;
         Ok(count)
     }
@@ -168,8 +170,12 @@ impl Fleet {
         for one in applied {
             for action in &one.actions {
                 match action {
-                    Action::RunEnded { state } => self.announce_end(&one, *state).await,
+                    Action::RunEnded { state } => {
+                        counter!("flotilla_runs_ended_total", "state" => state.as_str()).increment(1);
+                        self.announce_end(&one, *state).await;
+                    }
                     Action::Ignored { task_run, reason } => {
+                        counter!("flotilla_events_ignored_total", "reason" => reason.as_str()).increment(1);
                         tracing::debug!(run.id = %one.run_id, ?task_run, reason = reason.as_str(), "event changed nothing");
                     }
                     // Jobs come complete in `one.jobs`; timers are kept by the ledger.
@@ -212,6 +218,7 @@ impl Fleet {
         let marks: Vec<_> = jobs.iter().map(|job| (job.task_run_id, job.attempt)).collect();
         let messages = jobs.iter().map(job_message).collect();
         self.broker.publish(messages).await?;
+        histogram!("flotilla_outbox_batch_size").record(marks.len() as f64);
         self.ledger.mark_published(&marks, Timestamp::now()).await?;
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! The shell of every process: how it logs, how it stops, and who owns its tasks.
+//! The shell of every process: how it logs, how it stops, what it tells about itself, and who owns its tasks.
 //!
 //! Configuration has no module of its own: each part declares a `clap::Args` struct with its flags and their
 //! environment variables, as [`telemetry::Logging`] does.
 
+pub mod monitoring;
 pub mod shutdown;
 pub mod tasks;
 pub mod telemetry;

@@ -1,0 +1,48 @@
+//! Flags that everything with workers in it shares.
+
+use std::time::Duration;
+
+use clap::Args;
+use models::ModelConfig;
+use models::openai_compatible::{self, Secret};
+
+/// Who answers questions.
+#[derive(Clone, Debug, Args)]
+pub struct Model {
+    /// A model server with an OpenAI-compatible API, such as http://localhost:11434/v1. Without it the built-in
+    /// reader answers, offline.
+    #[arg(long, value_name = "URL", env = "FLOTILLA_MODEL_URL", requires = "model")]
+    pub model_url: Option<String>,
+    /// The model's name at that server.
+    #[arg(long, value_name = "NAME", env = "FLOTILLA_MODEL", requires = "model_url")]
+    pub model: Option<String>,
+    /// The key for that server. Better given by environment: arguments are visible to everybody on this machine.
+    #[arg(long, value_name = "KEY", env = "FLOTILLA_MODEL_KEY", hide_env_values = true, requires = "model_url")]
+    pub model_key: Option<String>,
+    /// How many tokens the model reads at once.
+    #[arg(long, value_name = "TOKENS", env = "FLOTILLA_MODEL_CONTEXT", default_value_t = 8192,
+          value_parser = clap::value_parser!(u32).range(512..))]
+    pub model_context: u32,
+    /// How long one call to the model may take, in seconds.
+    #[arg(long, value_name = "SECONDS", env = "FLOTILLA_MODEL_TIMEOUT", default_value_t = 120,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub model_timeout: u32,
+}
+
+impl Model {
+    /// The adapter that these flags ask for.
+    #[must_use]
+    pub fn config(&self) -> ModelConfig {
+        match (&self.model_url, &self.model) {
+            (Some(base_url), Some(model)) => ModelConfig::OpenAiCompatible(openai_compatible::Config {
+                base_url: base_url.clone(),
+                model: model.clone(),
+                api_key: self.model_key.clone().map(Secret::new),
+                context_tokens: self.model_context,
+                timeout: Duration::from_secs(self.model_timeout.into()),
+                max_output_tokens: None,
+            }),
+            _ => ModelConfig::Builtin,
+        }
+    }
+}
