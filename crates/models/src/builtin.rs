@@ -182,10 +182,30 @@ impl Reading {
     fn find(&self, ask: &Ask, kind: OutputType) -> Option<Found> {
         match ask {
             Ask::Known(concept) => self.known(*concept, kind),
-            Ask::Labelled(_) if matches!(kind, OutputType::Table | OutputType::Json) => {
-                self.items().map(|table| table.named(&self.analysis))
-            }
+            Ask::Labelled(wordings) if kind == OutputType::Table => self.table(wordings),
             Ask::Labelled(_) => labelled::read(&self.analysis, ask.wordings(), kind),
+        }
+    }
+
+    /// The table whose headings share most words with the question; without any in common, the one of items.
+    fn table(&self, wordings: &[Vec<String>]) -> Option<Found> {
+        let analysis = &self.analysis;
+        let grids = tables::grid::read(analysis);
+        let ranked = grids
+            .iter()
+            .map(|grid| (grid.overlap(analysis, wordings), grid))
+            .max_by_key(|(overlap, grid)| (*overlap, grid.len()));
+        match (ranked, self.items()) {
+            (Some((1.., grid)), None) => Some(grid.found(analysis, 0.9)),
+            (Some((2.., grid)), Some(items)) if items.overlap(analysis, wordings) < 2 => {
+                Some(grid.found(analysis, 0.9))
+            }
+            (_, Some(items)) => Some(items.named(analysis)),
+            // One table alone may be meant; which of several is not said.
+            (Some((_, grid)), None) => {
+                (grids.len() == 1).then(|| grid.found(analysis, 0.3).noted("the only table in the document"))
+            }
+            (None, None) => None,
         }
     }
 

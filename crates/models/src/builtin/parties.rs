@@ -131,8 +131,11 @@ fn beside(analysis: &Analysis, label: &Label, strength: f32) -> Option<Candidate
 /// Companies that the letterhead, the sender's line or the footer name.
 fn letterheads(analysis: &Analysis, blocks: &[Block]) -> Vec<Candidate> {
     let domains = patterns::domains(analysis);
-    let invoice = analysis.labels.iter().any(|label| label.concept.is_sum() && label.leads)
-        && !analysis.labels.iter().any(|label| label.concept == Concept::ContractNumber);
+    let says =
+        |concepts: &[Concept]| analysis.labels.iter().any(|label| label.leads && concepts.contains(&label.concept));
+    let sums = says(&[Concept::Total, Concept::AmountDue])
+        && says(&[Concept::InvoiceTitle, Concept::InvoiceNumber, Concept::Net, Concept::Tax, Concept::Paid]);
+    let invoice = sums && !says(&[Concept::ContractNumber]);
     let mut candidates = Vec::new();
     for block in blocks {
         let facts = if block.has_facts(analysis) { 0.5 } else { 0.0 };

@@ -171,7 +171,7 @@ fn beside<'a>(analysis: &'a Analysis, tables: &[ItemTable], label: &Label) -> Ve
                 -0.5
             };
             let below = if place.how == How::Below && at > 0 { -0.5 } else { 0.0 };
-            let money = if number.money { 0.3 } else { -0.3 };
+            let money = if number.money { 0.3 } else { -0.5 };
             candidates.push(Candidate {
                 number,
                 value: number.number.value,

@@ -11,6 +11,7 @@ use super::analysis::{Analysis, Segment};
 use super::concept::Column;
 use super::found::Found;
 
+pub(super) mod grid;
 mod header;
 mod rows;
 
@@ -129,6 +130,14 @@ impl ItemTable {
         let multiply =
             self.rows.iter().filter(|row| row.multiplies(&self.header)).count() as f32 / self.rows.len().max(1) as f32;
         Found { value: Value::Array(objects), evidence, score: 0.6 + multiply * 0.8, note: None }
+    }
+
+    /// How many of the question's words its header holds.
+    pub(super) fn overlap(&self, analysis: &Analysis, wordings: &[Vec<String>]) -> usize {
+        let names =
+            self.header.columns.iter().map(|column| values::fold::fold_words(&analysis.text(column.words.clone())));
+        let names = names.collect::<Vec<_>>().join(" ");
+        wordings.iter().flatten().filter(|word| names.split(' ').any(|name| name == word.as_str())).count()
     }
 
     /// How well it answers a question for items: rows whose numbers multiply count most.

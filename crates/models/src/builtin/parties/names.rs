@@ -194,11 +194,22 @@ pub(super) fn is_name(analysis: &Analysis, words: Range<usize>) -> bool {
     letters >= 2
         && digits * 3 <= letters
         && !net
+        && !is_sentence(&text)
         && !label
         && !dated
         && begins
         && words.len() <= 9
         && !is_generic(&text)
+}
+
+/// Mostly words in lower case, or a full stop in the middle.
+fn is_sentence(text: &str) -> bool {
+    let words: Vec<&str> = text.split(' ').collect();
+    let lower = words.iter().filter(|word| word.chars().count() > 2 && word.starts_with(char::is_lowercase)).count();
+    let stops = words[..words.len() - 1].iter().any(|word| {
+        word.ends_with('.') && word.chars().filter(|ch| ch.is_alphanumeric()).count() > 5 && !is_legal_form(word)
+    });
+    stops || (words.len() > 3 && lower * 2 > words.len())
 }
 
 /// What begins a part of an address that a number follows.
