@@ -4,9 +4,9 @@
 //! sums against each other and reads tables of items by their headers. What it cannot find is null with a note: it never
 //! guesses. `docs/builtin-reader.md` says what it can and cannot.
 //!
-//! The way of a question: [`question`] says what is asked for → [`analysis`], made once per document, knows words,
-//! labels, dates and numbers → one reader per sort of value ([`ids`], [`dates`], [`sums`], [`parties`], [`tables`],
-//! [`patterns`], [`labelled`]) finds candidates, scores them and returns the best.
+//! The way of a question: `question` says what is asked for → `analysis`, made once per document, knows words,
+//! labels, dates and numbers → one reader per sort of value (`ids`, `dates`, `sums`, `parties`, `tables`,
+//! `patterns`, `labelled`) finds candidates, scores them and returns the best.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
