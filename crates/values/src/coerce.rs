@@ -101,17 +101,11 @@ fn as_number(raw: &Value, conventions: &Conventions) -> Option<Coerced> {
     if let Some(number) = number::parse(text, conventions) {
         return Some(Coerced { value: number.to_json(), note: number.ambiguous.then(|| ambiguous.to_owned()) });
     }
-    let mut found =
-        windows(text, 3).filter_map(|words| number::parse(words.trim_end_matches([',', '.', ';', ':']), conventions));
-    let number = found.next()?;
+    let read = |words: &str| number::parse(words.trim_end_matches([',', '.', ';', ':']), conventions);
+    let (words, number) = windows(text, 3).find_map(|words| Some((words, read(words)?)))?;
     // "12 of 30" says two numbers: which one was meant is not for us to guess.
-    text.split_whitespace()
-        .filter(|word| word.contains(|ch: char| ch.is_ascii_digit()))
-        .nth(1)
-        .is_none_or(|_| {
-            let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-            digits(text).trim_matches('0') == digits(&number.value.to_string()).trim_matches('0')
-        })
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    (digits(words) == digits(text))
         .then(|| Coerced::noted(number.to_json(), "the number was taken out of a longer text"))
 }
 
@@ -183,8 +177,7 @@ fn as_rows(coerced: Coerced) -> Option<Coerced> {
     are_objects.then_some(Coerced { value: rows, note })
 }
 
-/// Runs of up to `longest` words, longest first at each place; a run is not looked into again once `filter_map` took it,
-/// because callers stop at the first or drop repeats.
+/// Runs of up to `longest` words, from left to right, at each place the longest first.
 fn windows(text: &str, longest: usize) -> impl Iterator<Item = &str> {
     const MOST_WORDS: usize = 200;
     let starts: Vec<usize> = text
