@@ -12,6 +12,8 @@ pub mod conformance;
 pub mod filesystem;
 mod hash;
 mod key;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 /// Where documents and artifacts lie.
 #[async_trait]
