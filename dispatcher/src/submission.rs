@@ -93,6 +93,7 @@ impl Desk {
             workflow: stages::PIPELINE.to_owned(),
             input: self.input(&request).await?,
             idempotency_key,
+            priority: 0,
         };
         let submitted = self.fleet.start(vec![run]).await?;
         submitted.into_iter().next().ok_or_else(|| {

@@ -65,6 +65,7 @@ async fn submit(ledger: &dyn Ledger, workflow: &str, count: u32) -> Result<(), E
         workflow: workflow.to_owned(),
         input: Payload::Inline(json!({ "document": number, "questions": "x".repeat(500) })),
         idempotency_key: Some(RunId::new().to_string()),
+        priority: 0,
     });
     ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
 }

@@ -31,4 +31,23 @@ pub enum Error {
     /// The schema could not be brought up to date.
     #[error("the ledger's schema could not be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database holds no schema, or that of an earlier version.
+    #[error("the ledger's schema is at version {found}, this program needs {wanted}: run `flotilla migrate`")]
+    SchemaOutdated {
+        /// The latest migration that was applied; 0 for none.
+        found: i64,
+        /// The latest that this program knows.
+        wanted: i64,
+    },
+    /// The database was migrated by a newer version.
+    #[error("the ledger's schema is at version {found}, this program knows {known} at most: use a newer `flotilla`")]
+    SchemaNewer {
+        /// The latest migration that was applied.
+        found: i64,
+        /// The latest that this program knows.
+        known: i64,
+    },
+    /// The name cannot be used as a schema.
+    #[error("schema {0:?}: use 1 to 48 of a-z, 0-9 and '_', not beginning with a digit")]
+    InvalidSchema(String),
 }

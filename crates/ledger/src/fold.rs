@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use protocol::answer::Usage;
 use protocol::{Callback, Job, Outcome, Payload, RunId, TaskRunId};
 
+use crate::wide::HasRun;
 use crate::{Applied, AttemptRecord};
 
 /// An event for one run, with the attempt that it ends.
@@ -26,6 +27,12 @@ pub(crate) struct Loaded {
     pub(crate) run: Run,
     /// What it was submitted with.
     pub(crate) input: Payload,
+}
+
+impl HasRun for Loaded {
+    fn run(&self) -> &Run {
+        &self.run
+    }
 }
 
 /// What is to be stored and reported after [`fold`].

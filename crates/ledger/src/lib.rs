@@ -18,6 +18,7 @@
 //! the same attempt number, and of an attempt only the first end is recorded.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,8 +30,13 @@ use protocol::{Callback, Job, Payload, RunId, RunState, TaskError, TaskRunId, Ta
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod fair;
 mod fold;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
+mod values;
+mod wide;
 
 pub use error::Error;
 
@@ -50,11 +56,19 @@ pub trait Ledger: Send + Sync {
     /// [`Error::UnknownWorkflow`], [`Error::IdempotencyConflict`] when the key was used with another workflow or input.
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error>;
 
-    /// Admits up to `limit` queued runs, oldest first, and returns the jobs that became ready.
+    /// Admits up to `limit` queued runs and returns the jobs that became ready: higher priorities first, tenants in
+    /// turns according to their weights, and the runs of one tenant in the order of their submission. A tenant at its
+    /// limit waits until one of its runs ends.
     ///
     /// # Errors
     /// When the store fails.
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
+
+    /// Sets what a tenant may use, from now on; every other tenant has the default share.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn set_share(&self, tenant: &TenantId, share: Share) -> Result<(), Error>;
 
     /// Applies events in order, all in one transaction, and returns what happened per run.
     ///
@@ -127,6 +141,24 @@ pub struct NewRun {
     pub input: Payload,
     /// Within a tenant, a key records at most one run.
     pub idempotency_key: Option<String>,
+    /// Higher ones are admitted first, whoever owns them; 0 is usual.
+    pub priority: i16,
+}
+
+/// What a tenant may use of the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its part, in relation to the weights of the other tenants that have work.
+    pub weight: NonZeroU32,
+    /// How many of its runs may be under way at a time.
+    pub max_concurrent: Option<u32>,
+}
+
+impl Default for Share {
+    /// An equal part, without a limit.
+    fn default() -> Self {
+        Self { weight: NonZeroU32::MIN, max_concurrent: None }
+    }
 }
 
 /// What became of a submission.

@@ -9,15 +9,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::Event;
+use engine::{Event, Run};
 use jiff::Timestamp;
 use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::Mutex;
 
 use crate::fold::{Loaded, Step, by_run, fold};
-use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Submitted};
+use crate::values::{rows, truncated};
+use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Share, Submitted};
 
+mod admission;
 mod connect;
 mod load;
 mod outbox;
@@ -30,7 +32,6 @@ mod wide;
 mod workflows;
 
 use connect::Pools;
-use values::truncated;
 use wide::WideRuns;
 use workflows::Workflows;
 
@@ -99,16 +100,23 @@ impl SqliteLedger {
 
         let mut folds = Vec::with_capacity(groups.len());
         let mut unknown = Vec::new();
+        let mut ended = Vec::new();
         for (place, (run_id, steps)) in groups.into_iter().enumerate() {
             match runs.remove(&run_id) {
                 Some(mut loaded) => {
+                    let had_ended = loaded.run.state.is_final();
                     let folded = fold(&mut loaded, steps, now);
+                    if loaded.run.state.is_final() && !had_ended {
+                        ended.push(folds.len());
+                    }
                     folds.push((loaded, folded));
                 }
                 None => unknown.push((place, Applied::unknown(run_id))),
             }
         }
         store::save(&mut transaction, &folds).await?;
+        let ended: Vec<&Run> = ended.into_iter().map(|place: usize| &folds[place].0.run).collect();
+        admission::settle(&mut transaction, &ended).await?;
         transaction.commit().await?;
 
         let mut applied = Vec::with_capacity(folds.len() + unknown.len());
@@ -141,10 +149,16 @@ impl Ledger for SqliteLedger {
         let mut wide = self.wide.lock().await;
         let mut transaction = self.write().await?;
         wide.check(&mut transaction).await?;
-        let queued = load::queued(&mut transaction, rows(limit)).await?;
-        let groups = by_run(queued.into_iter().map(|run_id| Step::event((run_id, Event::Admitted))));
+        let next = admission::next(&mut transaction, limit).await?;
+        let groups = by_run(next.into_iter().map(|run_id| Step::event((run_id, Event::Admitted))));
         let applied = self.fold_and_commit(&mut wide, transaction, groups, truncated(now)).await?;
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
+    }
+
+    async fn set_share(&self, tenant: &TenantId, share: Share) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        admission::set_share(&mut transaction, tenant, share).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn apply(&self, events: Vec<(RunId, Event)>, now: Timestamp) -> Result<Vec<Applied>, Error> {
@@ -194,9 +208,4 @@ impl Ledger for SqliteLedger {
         let mut snapshot = self.read().await?;
         read::runs(&mut snapshot, tenant, before, rows(limit)).await
     }
-}
-
-/// A limit as SQL understands it.
-fn rows(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

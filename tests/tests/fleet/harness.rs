@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backends::fleet::Fleet;
+use backends::fleet::{Fleet, topology};
 use broker::memory::MemoryBroker;
-use broker::{Broker, Message, Topology};
+use broker::{Broker, Message};
 use coordination::Coordination;
 use coordination::in_process::InProcess;
 use ledger::sqlite::SqliteLedger;
@@ -82,7 +82,7 @@ impl TestFleet {
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await.unwrap());
         let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
         let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
-        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology()));
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology(5)));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
         let shutdown = CancellationToken::new();
         let ports = Ports {
@@ -122,6 +122,7 @@ impl TestFleet {
             workflow: workflow.name.clone(),
             input: Payload::Inline(input),
             idempotency_key: key.map(str::to_owned),
+            priority: 0,
         };
         self.fleet.start(vec![run]).await.unwrap()[0].id
     }
@@ -191,16 +192,8 @@ fn worker_config() -> Config {
         name: format!("test-{}", uuid::Uuid::now_v7()),
         queues: queues::WORK.map(str::to_owned).to_vec(),
         concurrency: 4,
+        prefetch: 4,
         lease_ttl: Duration::from_secs(5),
         grace: Duration::from_millis(300),
-    }
-}
-
-fn topology() -> Topology {
-    let others = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
-    Topology {
-        queues: queues::WORK.into_iter().chain(others).map(str::to_owned).collect(),
-        dead_letter: queues::DEAD_LETTER.to_owned(),
-        delivery_limit: 5,
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn new_run(input: Value) -> NewRun {
         workflow: "flow".to_owned(),
         input: inline(input),
         idempotency_key: None,
+        priority: 0,
     }
 }
 

@@ -76,8 +76,8 @@ pub async fn runs_are_admitted_oldest_first_up_to_the_limit(ledger: Subject) {
     let runs: Vec<NewRun> = (0..5).map(|number| new_run(json!(number))).collect();
     let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|place: usize| runs[place].clone());
     let in_order = runs.iter().map(|run| run.id).collect::<Vec<_>>();
-    ledger.submit(vec![c, d], at(1)).await.unwrap();
     ledger.submit(vec![a, b], at(0)).await.unwrap();
+    ledger.submit(vec![c, d], at(1)).await.unwrap();
     ledger.submit(vec![e], at(2)).await.unwrap();
 
     let mut admitted = Vec::new();

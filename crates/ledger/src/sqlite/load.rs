@@ -8,10 +8,11 @@ use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId, Workflow};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::values::{Columns, corrupt, id};
+use super::values::{Columns, id};
 use super::workflows::Workflows;
 use crate::Error;
 use crate::fold::Loaded;
+use crate::values::corrupt;
 
 /// Well below the number of variables that a statement may have.
 pub(super) const IDS_PER_QUERY: usize = 1_000;
@@ -101,13 +102,4 @@ fn task_run(row: &SqliteRow) -> Result<(RunId, TaskRun), Error> {
         worker: columns.get()?,
     };
     Ok((run_id, task_run))
-}
-
-/// Runs that wait for admission, oldest first.
-pub(super) async fn queued(connection: &mut SqliteConnection, limit: i64) -> Result<Vec<RunId>, Error> {
-    let rows = sqlx::query("SELECT id FROM runs WHERE state = 'queued' ORDER BY created_at, id LIMIT ?")
-        .bind(limit)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(|row| Columns::of(row).id().map(RunId::from_uuid)).collect()
 }

@@ -1,13 +1,14 @@
 //! Writes what a fold changed: one statement for many rows, because a statement costs more than a row.
 
 use engine::{Run, TaskRun};
-use jiff::{SignedDuration, Timestamp};
-use protocol::{TaskRunId, TaskState};
+use protocol::TaskRunId;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::values::{id, json, micros, optional_json};
+use super::values::{id, micros};
+use crate::fair::Place;
 use crate::fold::{Folded, Loaded};
-use crate::{AttemptRecord, Error};
+use crate::values::{expires_at, json, optional_json};
+use crate::{AttemptRecord, Error, NewRun};
 
 /// Rows per statement; with at most 18 columns well below the number of variables a statement may have.
 pub(super) const ROWS: usize = 500;
@@ -109,15 +110,6 @@ async fn save_task_runs(connection: &mut SqliteConnection, task_runs: &[(&Run, u
     Ok(())
 }
 
-/// When the latest attempt has waited in its queue for too long.
-fn expires_at(run: &Run, task_run: &TaskRun) -> Option<Timestamp> {
-    if task_run.state != TaskState::Queued {
-        return None;
-    }
-    let limit = run.workflow.spec(&task_run.task)?.timeouts.queue_wait?;
-    task_run.queued_at?.checked_add(SignedDuration::try_from(limit).ok()?).ok()
-}
-
 async fn add_attempts(
     connection: &mut SqliteConnection,
     attempts: &[&(TaskRunId, AttemptRecord)],
@@ -148,15 +140,15 @@ async fn add_attempts(
 }
 
 /// Inserts runs that were just submitted, with their blocked task runs.
-pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, crate::NewRun)]) -> Result<(), Error> {
+pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, NewRun, Place)]) -> Result<(), Error> {
     for runs in runs.chunks(ROWS) {
-        let rows = runs.iter().map(|(run, new)| Ok((run, new, json("input", &new.input)?)));
-        let rows: Vec<(&Run, &crate::NewRun, String)> = rows.collect::<Result<_, Error>>()?;
+        let rows = runs.iter().map(|(run, new, place)| Ok((run, new, place, json("input", &new.input)?)));
+        let rows: Vec<(&Run, &NewRun, &Place, String)> = rows.collect::<Result<_, Error>>()?;
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (id, tenant, workflow, workflow_version, state, input, idempotency_key, created_at, \
-             deadline_at) ",
+             deadline_at, priority, tag, held) ",
         );
-        query.push_values(rows, |mut row, (run, new, input)| {
+        query.push_values(rows, |mut row, (run, new, place, input)| {
             row.push_bind(id(run.id.as_uuid()))
                 .push_bind(run.tenant.as_str())
                 .push_bind(run.workflow.name.as_str())
@@ -165,11 +157,14 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, crat
                 .push_bind(input)
                 .push_bind(new.idempotency_key.as_deref())
                 .push_bind(micros(run.created_at))
-                .push_bind(run.deadline_at.map(micros));
+                .push_bind(run.deadline_at.map(micros))
+                .push_bind(place.priority)
+                .push_bind(place.tag)
+                .push_bind(place.held);
         });
         query.build().execute(&mut *connection).await?;
     }
     let task_runs: Vec<(&Run, usize)> =
-        runs.iter().flat_map(|(run, _)| (0..run.tasks.len()).map(move |position| (run, position))).collect();
+        runs.iter().flat_map(|(run, _, _)| (0..run.tasks.len()).map(move |position| (run, position))).collect();
     save_task_runs(connection, &task_runs).await
 }

@@ -1,6 +1,6 @@
 //! Records submissions, each idempotency key once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use engine::Run;
@@ -8,9 +8,12 @@ use jiff::Timestamp;
 use protocol::{Payload, RunId, TenantId, Workflow};
 use sqlx::{QueryBuilder, SqliteConnection};
 
+use super::admission;
 use super::store::{self, ROWS};
-use super::values::{Columns, corrupt, json, parsed};
+use super::values::Columns;
 use super::workflows::Workflows;
+use crate::fair::Tenant;
+use crate::values::{corrupt, json, parsed};
 use crate::{Error, NewRun, Submitted};
 
 /// A tenant's idempotency key.
@@ -37,6 +40,8 @@ pub(super) async fn submit(
         }
     }
     let mut used = first_uses(connection, &runs).await?;
+    let admitted = admission::admitted(connection).await?;
+    let mut tenants: BTreeMap<TenantId, Tenant> = BTreeMap::new();
     let mut submitted = Vec::with_capacity(runs.len());
     let mut fresh = Vec::with_capacity(runs.len());
     for new in runs {
@@ -54,7 +59,15 @@ pub(super) async fn submit(
         }
         submitted.push(Submitted { id: new.id, created: true });
         let run = Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now);
-        fresh.push((run, new));
+        if !tenants.contains_key(&new.tenant) {
+            tenants.insert(new.tenant.clone(), admission::tenant(connection, &new.tenant).await?);
+        }
+        let tenant = tenants.get_mut(&new.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
+        let place = tenant.enter(&run, new.priority, &admitted);
+        fresh.push((run, new, place));
+    }
+    for (name, tenant) in &tenants {
+        admission::save(connection, name, tenant).await?;
     }
     store::insert(connection, &fresh).await?;
     Ok(submitted)

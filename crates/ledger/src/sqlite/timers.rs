@@ -2,11 +2,12 @@
 
 use engine::Event;
 use jiff::Timestamp;
-use protocol::{RunId, TaskError, TaskRunId};
+use protocol::{RunId, TaskRunId};
 use sqlx::SqliteConnection;
 
-use super::values::{Columns, corrupt, micros};
+use super::values::{Columns, micros};
 use crate::Error;
+use crate::values::{corrupt, queue_wait_expired};
 
 /// Events whose time has come, the longest overdue first.
 pub(super) async fn due(
@@ -41,14 +42,7 @@ pub(super) async fn due(
             "timer" => {
                 Event::TimerDue { task_run: TaskRunId::from_uuid(columns.id()?), attempt: columns.number("attempt")? }
             }
-            "queue_wait" => Event::Lost {
-                task_run: TaskRunId::from_uuid(columns.id()?),
-                attempt: columns.number("attempt")?,
-                error: TaskError::transient(
-                    "queue_wait_expired",
-                    "No worker started the task within the time it may wait in its queue.",
-                ),
-            },
+            "queue_wait" => queue_wait_expired(TaskRunId::from_uuid(columns.id()?), columns.number("attempt")?),
             other => return Err(corrupt("timer", other)),
         };
         events.push((run_id, event));

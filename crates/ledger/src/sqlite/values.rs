@@ -1,18 +1,13 @@
 //! How values are written into columns and read back.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite};
 use uuid::Uuid;
 
 use crate::Error;
-
-/// The time as it will be read back: whole microseconds.
-pub(super) fn truncated(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
-}
+use crate::values::{corrupt, parsed};
 
 /// A time for a column.
 pub(super) fn micros(time: Timestamp) -> i64 {
@@ -22,26 +17,6 @@ pub(super) fn micros(time: Timestamp) -> i64 {
 /// An id for a column. Bytes sort like the id itself.
 pub(super) fn id(uuid: Uuid) -> Vec<u8> {
     uuid.as_bytes().to_vec()
-}
-
-/// A value for a JSON column.
-pub(super) fn json<T: Serialize>(what: &'static str, value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| corrupt(what, error))
-}
-
-/// The same for a value that may be missing.
-pub(super) fn optional_json<T: Serialize>(what: &'static str, value: Option<&T>) -> Result<Option<String>, Error> {
-    value.map(|value| json(what, value)).transpose()
-}
-
-/// A value out of a JSON column.
-pub(super) fn parsed<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| corrupt(what, error))
-}
-
-/// The error for a stored value that makes no sense.
-pub(super) fn corrupt(what: &'static str, detail: impl std::fmt::Display) -> Error {
-    Error::Corrupt { what, detail: detail.to_string() }
 }
 
 /// Typed columns of a row, by position: names are looked up for every cell otherwise.

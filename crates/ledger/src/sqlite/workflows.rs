@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::Workflow;
 use sqlx::SqliteConnection;
 
-use super::values::{Columns, corrupt, json, parsed};
+use super::values::Columns;
 use crate::Error;
+use crate::values::{corrupt, json, parsed};
 
 /// Parsed workflows by name and version.
 #[derive(Debug, Default)]

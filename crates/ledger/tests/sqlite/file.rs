@@ -36,6 +36,7 @@ async fn submit(ledger: &SqliteLedger, runs: usize) -> Vec<Job> {
         workflow: "map-and-sum".to_owned(),
         input: Payload::Inline(json!(number)),
         idempotency_key: None,
+        priority: 0,
     };
     ledger.submit((0..runs).map(run).collect(), Timestamp::now()).await.unwrap();
     ledger.admit(runs, Timestamp::now()).await.unwrap()

@@ -1,0 +1,255 @@
+//! The ledger in Postgres: for a fleet of processes that share it.
+//!
+//! Every operation is one transaction of few statements, each for the whole batch. Whoever changes runs locks them
+//! first, in the order of their ids; then the task runs, in the order of theirs; then the tenants, by name. So any
+//! number of dispatchers and callbacks workers may work at once, on the same runs too, and none waits in a circle.
+//! `docs/adr/0009-postgres-ledger-and-fair-admission.md` has the reasons and the numbers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::Event;
+use jiff::Timestamp;
+use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+
+use crate::fold::{Folded, Step, by_run, fold};
+use crate::values::{rows, truncated};
+use crate::wide::WideRuns;
+use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Share, Submitted};
+
+mod admission;
+mod connect;
+mod history;
+mod lead;
+mod load;
+mod migrate;
+mod outbox;
+mod read;
+mod store;
+mod submit;
+mod tenants;
+mod timers;
+mod values;
+mod workflows;
+
+pub use connect::Config;
+pub use history::Maintained;
+pub use lead::Leadership;
+pub use migrate::migrate;
+
+use load::Kept;
+use workflows::Workflows;
+
+/// A ledger in a schema of a Postgres database.
+pub struct PostgresLedger {
+    pool: PgPool,
+    options: PgConnectOptions,
+    workflows: Workflows,
+    wide: Mutex<WideRuns<Kept>>,
+}
+
+impl fmt::Debug for PostgresLedger {
+    /// Without the options: they hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresLedger").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+impl PostgresLedger {
+    /// Connects to a database that [`migrate`] has prepared.
+    ///
+    /// # Errors
+    /// [`Error::SchemaOutdated`] and [`Error::SchemaNewer`], or when Postgres is away or refuses.
+    pub async fn connect(config: Config) -> Result<Self, Error> {
+        let options = config.options()?;
+        let pool = connect::pool(&config, options.clone()).await?;
+        Ok(Self { pool, options, workflows: Workflows::default(), wide: Mutex::default() })
+    }
+
+    /// Takes the lead under that name, unless another process has it. Only the leader sweeps: two sweepers would
+    /// publish every lost job twice.
+    ///
+    /// # Errors
+    /// When Postgres is away or refuses.
+    pub async fn try_lead(&self, name: &str) -> Result<Option<Leadership>, Error> {
+        let connection = PgConnection::connect_with(&self.options).await?;
+        Ok(lead::try_lead(connection, name).await?)
+    }
+
+    /// Deletes runs that ended longer ago than the retention, drops the history of months of which no run is left, and
+    /// prepares the coming months. To be called about once an hour, by any process.
+    ///
+    /// # Errors
+    /// When Postgres is away or refuses; what was deleted until then stays deleted.
+    pub async fn maintain(&self, retention: Duration, now: Timestamp) -> Result<Maintained, Error> {
+        history::maintain(&self.pool, retention, now).await
+    }
+
+    /// A transaction that sees one state of the database throughout.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    }
+
+    /// Takes every run through its steps, in one transaction.
+    async fn take(&self, steps: impl IntoIterator<Item = Step>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        let groups = by_run(steps);
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<RunId> = groups.iter().map(|(run_id, _)| *run_id).collect();
+        let mut transaction = self.pool.begin().await?;
+        let locked = load::lock(&mut transaction, &self.workflows, &ids).await?;
+        self.fold_and_commit(transaction, locked, groups, truncated(now)).await
+    }
+
+    /// Folds the steps into runs that were just locked, and stores them.
+    async fn fold_and_commit(
+        &self,
+        mut transaction: Transaction<'static, Postgres>,
+        mut locked: Vec<Kept>,
+        groups: Vec<(RunId, Vec<Step>)>,
+        now: Timestamp,
+    ) -> Result<Vec<Applied>, Error> {
+        let outdated = self.recall(&mut locked);
+        load::complete(&mut transaction, outdated).await?;
+        let mut runs: HashMap<RunId, Kept> = locked.into_iter().map(|kept| (kept.loaded.run.id, kept)).collect();
+
+        let mut folds: Vec<(Kept, Folded)> = Vec::with_capacity(groups.len());
+        let mut unknown = Vec::new();
+        let mut admitted = Vec::new();
+        let mut ended = Vec::new();
+        for (place, (run_id, steps)) in groups.into_iter().enumerate() {
+            let Some(mut kept) = runs.remove(&run_id) else {
+                unknown.push((place, Applied::unknown(run_id)));
+                continue;
+            };
+            let before = (kept.loaded.run.started_at, kept.loaded.run.state.is_final());
+            let folded = fold(&mut kept.loaded, steps, now);
+            if before.0.is_none() && kept.loaded.run.started_at.is_some() {
+                admitted.push((kept.place.priority, kept.place.tag));
+            }
+            if !before.1 && kept.loaded.run.state.is_final() {
+                ended.push(folds.len());
+            }
+            folds.push((kept, folded));
+        }
+        store::save(&mut transaction, &mut folds, now).await?;
+        let ended: Vec<&Kept> = ended.into_iter().map(|place| &folds[place].0).collect();
+        admission::settle(&mut transaction, &ended).await?;
+        admission::advance(&mut transaction, &admitted).await?;
+        transaction.commit().await?;
+
+        let mut applied = Vec::with_capacity(folds.len() + unknown.len());
+        let mut wide = self.wide.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kept, folded) in folds {
+            wide.keep(kept);
+            applied.push(folded.applied);
+        }
+        for (place, report) in unknown {
+            applied.insert(place, report);
+        }
+        Ok(applied)
+    }
+
+    /// Gives wide runs the task runs that this process remembers of them. Returns the runs that still miss some, with
+    /// the revision after which they do; -1 for all. The runs are locked, so nothing changes meanwhile.
+    fn recall<'a>(&self, locked: &'a mut [Kept]) -> Vec<(&'a mut Kept, i64)> {
+        let mut wide = self.wide.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outdated = Vec::with_capacity(locked.len());
+        for kept in locked {
+            // A database that was set back to an earlier state may count revisions again.
+            let known = wide.take(kept.loaded.run.id).filter(|known| known.revision <= kept.revision);
+            let revision = known.as_ref().map_or(-1, |known| known.revision);
+            kept.loaded.run.tasks = known.map(|known| known.loaded.run.tasks).unwrap_or_default();
+            if revision < kept.revision {
+                outdated.push((kept, revision));
+            }
+        }
+        outdated
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn register(&self, workflow: &Workflow) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        self.workflows.register(&mut connection, workflow).await
+    }
+
+    async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let submitted = submit::submit(&mut transaction, &self.workflows, runs, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(submitted)
+    }
+
+    async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        admission::release(&mut connection).await?;
+        drop(connection);
+        let mut transaction = self.pool.begin().await?;
+        let next = load::lock_next(&mut transaction, &self.workflows, rows(limit)).await?;
+        if next.is_empty() {
+            return Ok(Vec::new());
+        }
+        let groups = by_run(next.iter().map(|kept| Step::event((kept.loaded.run.id, Event::Admitted))));
+        let applied = self.fold_and_commit(transaction, next, groups, truncated(now)).await?;
+        Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
+    }
+
+    async fn set_share(&self, tenant: &TenantId, share: Share) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        admission::set_share(&mut transaction, tenant, share).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn apply(&self, events: Vec<(RunId, Event)>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        self.take(events.into_iter().map(Step::event), now).await
+    }
+
+    async fn record(&self, callbacks: Vec<Callback>, now: Timestamp) -> Result<Vec<Applied>, Error> {
+        self.take(callbacks.into_iter().map(Step::callback), now).await
+    }
+
+    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut snapshot = self.snapshot().await?;
+        outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await
+    }
+
+    async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        outbox::mark(&mut connection, jobs, now).await
+    }
+
+    async fn forget_published(&self) -> Result<u64, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let forgotten = outbox::forget(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(forgotten)
+    }
+
+    async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        timers::due(&mut connection, rows(limit), now).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        timers::next_due(&mut connection).await
+    }
+
+    async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {
+        let mut snapshot = self.snapshot().await?;
+        read::run(&mut snapshot, &self.workflows, tenant, id).await
+    }
+
+    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
+        let mut snapshot = self.snapshot().await?;
+        read::runs(&mut snapshot, tenant, before, rows(limit)).await
+    }
+}

@@ -1,0 +1,96 @@
+//! The outbox: queued task runs whose job is not on the broker yet.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use protocol::{Job, RunId, TaskRunId};
+use sqlx::PgConnection;
+
+use super::load;
+use super::values::{Columns, Time};
+use super::workflows::Workflows;
+use crate::Error;
+
+/// Jobs released at least `age` ago and not published, oldest first.
+pub(super) async fn unpublished(
+    connection: &mut PgConnection,
+    workflows: &Workflows,
+    age: Duration,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<Job>, Error> {
+    // An age beyond the calendar leaves nothing old enough.
+    let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(
+        "SELECT run_id, id FROM task_runs \
+         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= $1 ORDER BY queued_at, id LIMIT $2",
+    )
+    .bind(Time(latest))
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut wanted = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        wanted.push((RunId::from_uuid(columns.id()?), TaskRunId::from_uuid(columns.id()?)));
+    }
+    let mut run_ids: Vec<RunId> = wanted.iter().map(|(run_id, _)| *run_id).collect();
+    run_ids.sort_unstable();
+    run_ids.dedup();
+    let runs = load::look(connection, workflows, &run_ids).await?;
+    let job = |(run_id, task_run)| {
+        let loaded = runs.get(&run_id)?;
+        loaded.run.job(task_run, &loaded.input)
+    };
+    Ok(wanted.into_iter().filter_map(job).collect())
+}
+
+/// Marks attempts as published where they still are the current ones.
+pub(super) async fn mark(
+    connection: &mut PgConnection,
+    jobs: &[(TaskRunId, u32)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    // Locked in the order of ids first, as recording does: an update alone takes them in any order.
+    sqlx::query(
+        "WITH locked AS ( \
+            SELECT t.id FROM unnest($1::uuid[], $2::bigint[]) AS v (id, attempt) \
+            JOIN task_runs t ON t.id = v.id AND t.attempt = v.attempt ORDER BY t.id FOR UPDATE OF t \
+         ) UPDATE task_runs SET published_attempt = attempt, published_at = $3 \
+           FROM locked WHERE task_runs.id = locked.id",
+    )
+    .bind(jobs.iter().map(|(task_run, _)| task_run.as_uuid()).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|(_, attempt)| i64::from(*attempt)).collect::<Vec<_>>())
+    .bind(Time(now))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Puts every published job that has not ended back into the outbox. A job that had started is `queued` again,
+/// with the same attempt: nobody can have recorded its end, and its worker will not.
+/// It did start once, so its queue wait is over. A start may have been reported before the mark was set, so it counts
+/// as a mark. Mapped tasks run without an attempt of their own and stay as they are.
+pub(super) async fn forget(connection: &mut PgConnection) -> Result<u64, Error> {
+    // It touches everything in any order, so it waits until it is alone.
+    sqlx::query("LOCK TABLE runs, task_runs IN EXCLUSIVE MODE").execute(&mut *connection).await?;
+    let forgotten: i64 = sqlx::query_scalar(
+        "WITH affected AS ( \
+            SELECT t.id, t.run_id, r.revision + 1 AS revision FROM task_runs t JOIN runs r ON r.id = t.run_id \
+            WHERE t.state IN ('queued', 'running') AND t.attempt > 0 \
+                AND (t.state = 'running' OR t.published_attempt = t.attempt) \
+         ), revised AS ( \
+            UPDATE runs SET revision = revision + 1 WHERE id IN (SELECT run_id FROM affected) \
+         ), forgotten AS ( \
+            UPDATE task_runs SET \
+                expires_at = CASE state WHEN 'queued' THEN expires_at END, revision = affected.revision, \
+                state = 'queued', started_at = NULL, worker = NULL, published_at = NULL, published_attempt = 0 \
+            FROM affected WHERE task_runs.id = affected.id RETURNING 1 \
+         ) SELECT count(*) FROM forgotten",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(u64::try_from(forgotten).unwrap_or(0))
+}
