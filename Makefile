@@ -13,17 +13,23 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build run test fmt format lint doc deny advisories tests accuracy bench clean-state
+.PHONY: help setup needs build run test fmt format lint doc deny advisories tests accuracy bench clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: C compiler, certificates, the PDF library
+setup: needs ## Install what is missing: for the build, and RabbitMQ, Postgres, Redis and S3 for tests
+	$(call say,Checking what the tests need)
+	@deploy/setup/s3-server.sh
+	@deploy/setup/services.sh
+
+# Building and running ask for no services.
+needs:
 	$(call say,Checking what the build needs)
 	@deploy/setup/system.sh
 	@deploy/setup/pdfium.sh
 
-build: setup ## Build the release binary
+build: needs ## Build the release binary
 	$(call say,Building flotilla (release))
 	@cargo build --release --package flotilla
 
@@ -71,7 +77,7 @@ else
 	@cargo test --workspace --lib --bins --tests --no-fail-fast | deploy/setup/test-totals.sh
 endif
 
-accuracy: setup ## Score field accuracy: make accuracy ARGS=folder-of-samples
+accuracy: needs ## Score field accuracy: make accuracy ARGS=folder-of-samples
 	$(call say,Scoring accuracy)
 	@cargo run --release --package benches --bin accuracy -- $(ARGS)
 
