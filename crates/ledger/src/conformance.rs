@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "every case is a test: it panics exactly when the ledger does not conform")]
 
+mod fairness;
 mod fan_out;
 mod kit;
 mod outbox;
@@ -16,6 +17,7 @@ mod reads;
 mod submission;
 mod timers;
 
+pub use fairness::*;
 pub use fan_out::*;
 pub use outbox::*;
 pub use progress::*;
@@ -34,6 +36,14 @@ macro_rules! conformance_tests {
             an_unknown_workflow_is_refused,
             a_changed_workflow_needs_another_version,
             runs_are_admitted_oldest_first_up_to_the_limit,
+            a_crowd_delays_nobody_else,
+            weights_are_kept_at_every_moment,
+            a_higher_priority_goes_first,
+            a_limit_holds_runs_back_until_others_end,
+            a_held_run_can_be_cancelled,
+            a_limit_can_be_changed,
+            a_run_counts_as_much_as_it_did,
+            equal_tenants_get_equal_parts,
             a_chain_hands_its_outputs_on_to_the_end,
             a_callback_counts_once,
             an_end_may_overtake_its_start,

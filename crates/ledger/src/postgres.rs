@@ -128,12 +128,12 @@ impl PostgresLedger {
                 unknown.push((place, Applied::unknown(run_id)));
                 continue;
             };
-            let before = (kept.loaded.run.started_at, kept.loaded.run.state.is_final());
+            let (had_started, had_ended) = (kept.loaded.run.started_at.is_some(), kept.loaded.run.state.is_final());
             let folded = fold(&mut kept.loaded, steps, now);
-            if before.0.is_none() && kept.loaded.run.started_at.is_some() {
+            if !had_started && kept.loaded.run.started_at.is_some() {
                 admitted.push((kept.place.priority, kept.place.tag));
             }
-            if !before.1 && kept.loaded.run.state.is_final() {
+            if !had_ended && kept.loaded.run.state.is_final() {
                 ended.push(folds.len());
             }
             folds.push((kept, folded));
@@ -194,9 +194,6 @@ impl Ledger for PostgresLedger {
         drop(connection);
         let mut transaction = self.pool.begin().await?;
         let next = load::lock_next(&mut transaction, &self.workflows, rows(limit)).await?;
-        if next.is_empty() {
-            return Ok(Vec::new());
-        }
         let groups = by_run(next.iter().map(|kept| Step::event((kept.loaded.run.id, Event::Admitted))));
         let applied = self.fold_and_commit(transaction, next, groups, truncated(now)).await?;
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
@@ -218,7 +215,9 @@ impl Ledger for PostgresLedger {
 
     async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
         let mut snapshot = self.snapshot().await?;
-        outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await
+        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await?;
+        snapshot.commit().await?;
+        Ok(jobs)
     }
 
     async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error> {
@@ -245,11 +244,15 @@ impl Ledger for PostgresLedger {
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {
         let mut snapshot = self.snapshot().await?;
-        read::run(&mut snapshot, &self.workflows, tenant, id).await
+        let record = read::run(&mut snapshot, &self.workflows, tenant, id).await?;
+        snapshot.commit().await?;
+        Ok(record)
     }
 
     async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
         let mut snapshot = self.snapshot().await?;
-        read::runs(&mut snapshot, tenant, before, rows(limit)).await
+        let page = read::runs(&mut snapshot, tenant, before, rows(limit)).await?;
+        snapshot.commit().await?;
+        Ok(page)
     }
 }
