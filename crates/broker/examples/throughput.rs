@@ -1,8 +1,12 @@
-//! How many messages a second the memory broker moves: `cargo run --release -p broker --example throughput`.
+//! How many messages a second a broker moves: `cargo run --release -p broker --example throughput`.
 //!
-//! Arguments: messages (default 200000), consumers (4), bytes a message (1024).
+//! Arguments: messages (default 200000), consumers (4), bytes a message (1024): the memory broker. Or `--amqp URL`,
+//! then messages (20000) and bytes a message (1024): RabbitMQ beside the bare client, in turns in the same run.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+#[path = "throughput/amqp.rs"]
+mod amqp;
 
 use std::error::Error;
 use std::time::Instant;
@@ -13,8 +17,15 @@ use broker::{Broker, Message, Topology, Verdict};
 const BATCH: usize = 512;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("--amqp").is_some() {
+        let url = arguments.next().ok_or("--amqp needs an address")?;
+        let messages = arguments.next().map_or(Ok(20_000), |argument| argument.parse())?;
+        let bytes = arguments.next().map_or(Ok(1024), |argument| argument.parse())?;
+        return amqp::compare(&url, messages, bytes).await;
+    }
+    let mut arguments = arguments.map(|argument| argument.parse::<usize>());
     let messages = arguments.next().transpose()?.unwrap_or(200_000);
     let consumers = arguments.next().transpose()?.unwrap_or(4);
     let bytes = arguments.next().transpose()?.unwrap_or(1024);

@@ -39,7 +39,7 @@ mod wire;
 
 pub use config::{Config, QueueType, SetupError};
 
-/// How long to wait before publishing again what a lost channel left unconfirmed.
+/// How long to wait before doing again what a lost link interrupted.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection to RabbitMQ that comes back by itself. Clones share it; with the last of them and of its consumers it
@@ -107,6 +107,7 @@ impl RabbitMq {
     /// # Errors
     /// [`Error::Unavailable`] says what is wrong.
     pub fn status(&self) -> Result<(), Error> {
+        self.shared.refuse_when_closed()?;
         match &*self.shared.link.borrow() {
             Some(link) if link.is_blocked() => Err(link::blocked()),
             Some(link) if link.is_connected() => Ok(()),
@@ -138,18 +139,28 @@ impl Broker for RabbitMq {
         // Otherwise this one could overtake what a consumer that was dropped just now gives back.
         let mut closing = self.shared.closing_lanes.subscribe();
         let _ = timeout_at(self.shared.deadline(), closing.wait_for(|lanes| *lanes == 0)).await;
-        let link = self.shared.link(self.shared.deadline()).await?;
-        Ok(Box::new(RabbitConsumer::start(self.clone(), queue, prefetch, link).await?))
+        let deadline = self.shared.deadline();
+        loop {
+            let link = self.shared.link(deadline).await?;
+            match RabbitConsumer::start(self.clone(), Arc::clone(&queue), prefetch, link).await {
+                Ok(consumer) => return Ok(Box::new(consumer)),
+                Err(error) => self.shared.try_again(error, deadline).await?,
+            }
+        }
     }
 
     /// Waiting messages are those of the whole fleet; those with consumers are this connection's own, as AMQP tells no
     /// others, and without those that wait in a consumer's prefetch buffer.
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         let queue = self.shared.queues.find(queue)?;
-        let link = self.shared.link(self.shared.deadline()).await?;
-        let counted = link.look_at(&queue).await?;
-        let held: usize = self.shared.lanes_of(&queue.name).iter().map(|lane| lane.held()).sum();
-        Ok(Depth { ready: u64::from(counted.message_count()), unacked: held as u64 })
+        let deadline = self.shared.deadline();
+        let held = || self.shared.lanes_of(&queue.name).iter().map(|lane| lane.held()).sum::<usize>() as u64;
+        loop {
+            match self.shared.link(deadline).await?.look_at(&queue).await {
+                Ok(counted) => return Ok(Depth { ready: counted.message_count().into(), unacked: held() }),
+                Err(error) => self.shared.try_again(error, deadline).await?,
+            }
+        }
     }
 
     fn strict_priorities(&self) -> bool {
@@ -158,22 +169,30 @@ impl Broker for RabbitMq {
 }
 
 impl Shared {
-    /// Publishes over whatever link there is; what a lost one left unconfirmed goes over the next.
     async fn publish(&self, mut batch: Vec<Outgoing>) -> Result<(), Error> {
         let deadline = self.deadline();
         loop {
-            let link = self.link(deadline).await?;
             let mut confirmed = 0;
-            let result = link.publish(&batch, &self.config, &mut confirmed).await;
-            batch.drain(..confirmed);
-            match result {
-                Err(Error::Unavailable(reason)) if Instant::now() + RETRY_PAUSE < deadline => {
-                    tracing::debug!(reason, left = batch.len(), "publishing was interrupted and goes on");
-                    sleep(RETRY_PAUSE).await;
-                }
-                result => return result,
+            let link = self.link(deadline).await?;
+            match link.publish(&batch, &self.config, &mut confirmed).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.try_again(error, deadline).await?,
             }
+            batch.drain(..confirmed);
         }
+    }
+
+    /// Pauses when a link was lost and there is time to do it again over the next.
+    ///
+    /// # Errors
+    /// The error itself when there is not, or when it is another.
+    async fn try_again(&self, error: Error, deadline: Instant) -> Result<(), Error> {
+        if !matches!(error, Error::Unavailable(_)) || Instant::now() + RETRY_PAUSE > deadline {
+            return Err(error);
+        }
+        tracing::debug!(%error, "an operation was interrupted and begins again");
+        sleep(RETRY_PAUSE).await;
+        Ok(())
     }
 
     /// The link, waited for until the deadline.
@@ -193,9 +212,10 @@ impl Shared {
         Instant::now() + self.config.confirm_timeout
     }
 
+    /// The open lanes of a queue.
     fn lanes_of(&self, queue: &str) -> Vec<Arc<Lane>> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().filter(|lane| lane.queue().name == queue).cloned().collect()
+        lanes.iter().filter(|lane| lane.queue().name == queue && lane.is_open()).cloned().collect()
     }
 
     /// Remembers why there is no connection.

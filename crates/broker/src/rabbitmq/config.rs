@@ -43,8 +43,8 @@ pub enum QueueType {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The address makes no sense. It is not repeated here, as it may hold a password.
-    #[error("the RabbitMQ address is not of the form amqp[s]://user:password@host:port/vhost: {0}")]
-    Url(String),
+    #[error("the RabbitMQ address is not of the form amqp[s]://user:password@host:port/vhost")]
+    Url,
     /// AMQP allows 255 bytes.
     #[error("queue name {0:?} is longer than 255 bytes with its prefix")]
     Name(String),

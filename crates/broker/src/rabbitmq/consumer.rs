@@ -175,8 +175,13 @@ fn retire(broker: &RabbitMq, subscription: Subscription) {
     shared.closing_lanes.send_modify(|lanes| *lanes += 1);
     let broker = broker.clone();
     let closing = async move {
-        let patience = broker.shared.config.confirm_timeout;
-        match timeout(patience, give_everything_back(&broker.shared, subscription)).await {
+        let lane = Arc::clone(&subscription.lane);
+        let giving_back = give_everything_back(&broker.shared, subscription);
+        let given_back = tokio::select! {
+            given_back = timeout(broker.shared.config.confirm_timeout, giving_back) => given_back,
+            () = lane.lost() => Ok(Ok(())),
+        };
+        match given_back {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "RabbitMQ takes the deliveries back by itself"),
             Err(_elapsed) => tracing::debug!("RabbitMQ did not take the deliveries back in time"),

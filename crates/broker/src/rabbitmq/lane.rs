@@ -86,13 +86,22 @@ impl Lane {
     /// Waits until nothing can arrive any more.
     pub(super) async fn severed(&self) {
         tokio::select! {
-            () = self.link.lost.cancelled() => {}
+            () = self.lost() => {}
             () = self.forgotten.cancelled() => {}
         }
     }
 
+    /// Waits until the connection is given up; RabbitMQ has taken every delivery back by then.
+    pub(super) async fn lost(&self) {
+        self.link.lost.cancelled().await;
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        !self.gone.is_cancelled() && !self.link.lost.is_cancelled() && self.channel.status().connected()
+        !self.gone.is_cancelled() && self.is_connected()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.link.is_connected() && self.channel.status().connected()
     }
 
     /// Begins to carry out a verdict; it ends when the token is dropped. Fails when it comes too late.
@@ -120,7 +129,7 @@ impl Lane {
 
     /// Acknowledges a delivery. The frame goes out with others, at once when there are none.
     pub(super) fn acknowledge(&self, tag: u64) -> Result<(), Error> {
-        if self.link.lost.is_cancelled() || !self.channel.status().connected() {
+        if !self.is_connected() {
             return Err(too_late());
         }
         self.acks().acknowledge(tag);
@@ -153,7 +162,7 @@ impl Lane {
             tokio::select! {
                 () = self.wake.notified() => self.flush().await,
                 () = self.gone.cancelled() => return,
-                () = self.link.lost.cancelled() => return,
+                () = self.lost() => return,
             }
         }
     }

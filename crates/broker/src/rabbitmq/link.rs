@@ -34,7 +34,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(config: &Config) -> Result<Self, SetupError> {
-        let mut uri: AMQPUri = config.url.parse().map_err(SetupError::Url)?;
+        let mut uri: AMQPUri = config.url.parse().map_err(|_holds_the_url: String| SetupError::Url)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let address = format!("{}:{}", uri.authority.host, uri.authority.port);
         let unreachable = |reason: String| SetupError::Unreachable { address, reason };

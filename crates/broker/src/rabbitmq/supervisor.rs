@@ -38,9 +38,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut link: Arc<Link>) {
     }
     drain(&shared).await;
     shared.note_outage("it is closed".to_owned());
-    shared.ended.cancel();
     shared.link.send_replace(None);
     link.close().await;
+    shared.ended.cancel();
 }
 
 async fn until_closed<T>(shared: &Shared, work: impl Future<Output = T>) -> Option<T> {
