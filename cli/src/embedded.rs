@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use backends::fleet::Fleet;
+use backends::fleet::{self, Fleet};
+use broker::Broker;
 use broker::memory::MemoryBroker;
-use broker::{Broker, Topology};
 use coordination::Coordination;
 use coordination::in_process::InProcess;
 use dispatcher::submission::Desk;
@@ -22,6 +22,7 @@ use objects::filesystem::Filesystem;
 use protocol::workflow::queues;
 use service::tasks::OnFailure;
 use service::{Shutdown, Tasks};
+use tokio_util::sync::CancellationToken;
 use worker::stages::Tools;
 use worker::{Config, Ports, Worker};
 
@@ -64,15 +65,21 @@ impl Embedded {
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await?);
         let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
         let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
-        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology()));
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(fleet::topology(DELIVERY_LIMIT)));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
         fleet.register(&protocol::stages::pipeline()).await?;
 
         let tasks = Tasks::new(shutdown.clone());
         let worker = stage_worker(engine, grace, Arc::clone(&broker), Arc::clone(&objects), Arc::clone(&coordination))?;
-        let token = || shutdown.token().clone();
-        let stop = token();
-        tasks.spawn("workers", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
+        // The books are kept until the workers have reported what they finished.
+        let closing = CancellationToken::new();
+        let token = || closing.clone();
+        let (stop, close) = (shutdown.token().clone(), closing.clone().drop_guard());
+        tasks.spawn("workers", OnFailure::Stop, async move {
+            let worked = worker.run(stop).await;
+            drop(close);
+            Ok(worked?)
+        });
         let callbacks = worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), token());
         tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(callbacks.await?) });
         let logging = worker::logging::run(broker, ledger, coordination, token());
@@ -106,15 +113,6 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn topology() -> Topology {
-    let named = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
-    Topology {
-        queues: queues::WORK.into_iter().chain(named).map(str::to_owned).collect(),
-        dead_letter: queues::DEAD_LETTER.to_owned(),
-        delivery_limit: DELIVERY_LIMIT,
-    }
-}
-
 fn stage_worker(
     engine: &Engine,
     grace: Duration,
@@ -130,6 +128,7 @@ fn stage_worker(
         name: format!("embedded-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
         queues: queues::WORK.map(str::to_owned).to_vec(),
         concurrency,
+        prefetch: concurrency,
         lease_ttl: LEASE,
         grace,
     };

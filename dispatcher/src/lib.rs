@@ -5,5 +5,7 @@
 
 pub mod api;
 pub mod clock;
+#[cfg(feature = "fleet")]
+pub mod process;
 pub mod results;
 pub mod submission;

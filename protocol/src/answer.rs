@@ -50,6 +50,17 @@ pub enum PromptOutcome {
     Failed(TaskError),
 }
 
+impl PromptOutcome {
+    /// Why there is no answer, if there is none.
+    #[must_use]
+    pub const fn error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Answered(_) => None,
+            Self::Failed(error) => Some(error),
+        }
+    }
+}
+
 /// Consumption at providers, added up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

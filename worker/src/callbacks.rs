@@ -20,7 +20,7 @@ const BATCH: usize = 512;
 /// How long to wait before a failed batch is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves the callbacks queue until `shutdown`.
+/// Serves the callbacks queue until `shutdown`, and then until it is empty.
 ///
 /// # Errors
 /// When the queue cannot be consumed.
@@ -33,8 +33,10 @@ pub async fn run(
     let mut consumer = broker.consume(CALLBACKS, u16::try_from(2 * BATCH).unwrap_or(u16::MAX)).await?;
     loop {
         let deliveries = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            biased;
+            // What is there is recorded even when the process stops: it is work that was finished.
             deliveries = batch(consumer.as_mut(), BATCH) => deliveries,
+            () = shutdown.cancelled() => return Ok(()),
         };
         if deliveries.is_empty() {
             return Ok(());

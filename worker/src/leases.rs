@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use coordination::{Coordination, Lease, Taken};
 use protocol::Job;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// Leases of attempts that run in this process.
@@ -70,6 +71,7 @@ impl Leases {
     /// Renews all leases three times per lifetime until dropped.
     pub(crate) async fn keep_renewing(&self) {
         let mut timer = tokio::time::interval(self.ttl / 3);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
             let held: Vec<Lease> = self.lock().keys().cloned().collect();

@@ -11,6 +11,8 @@ pub mod handler;
 mod leases;
 pub mod logging;
 mod metrics;
+#[cfg(feature = "fleet")]
+pub mod process;
 mod reporter;
 mod runner;
 pub mod stages;

@@ -29,8 +29,9 @@ pub async fn run(
     let mut consumer = broker.consume(LOGGING, u16::try_from(2 * BATCH).unwrap_or(u16::MAX)).await?;
     loop {
         let deliveries = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            biased;
             deliveries = batch(consumer.as_mut(), BATCH) => deliveries,
+            () = shutdown.cancelled() => return Ok(()),
         };
         if deliveries.is_empty() {
             return Ok(());

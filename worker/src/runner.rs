@@ -10,9 +10,10 @@ use broker::{Delivery, Message, Verdict};
 use jiff::Timestamp;
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::queues::CALLBACKS;
-use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, TaskError};
+use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, RunId, TaskError};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,13 @@ pub(crate) struct Drain {
     pub(crate) soft: CancellationToken,
     /// The grace period is over: handlers are aborted and their jobs handed back.
     pub(crate) hard: CancellationToken,
+}
+
+/// What may end an attempt from outside.
+struct Signals {
+    hard_deadline: watch::Receiver<Instant>,
+    cancellations: broadcast::Receiver<RunId>,
+    lost: CancellationToken,
 }
 
 /// What became of an attempt.
@@ -77,6 +85,8 @@ impl Runner {
     }
 
     async fn attempt(&self, job: Arc<Job>, redelivered: bool, drain: &Drain) -> Verdict {
+        // Listen before asking, so that no cancellation falls in between.
+        let cancellations = self.ports.coordination.cancellations();
         if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) {
             tracing::debug!("the run was cancelled before the task started");
             return Verdict::Ack;
@@ -93,7 +103,8 @@ impl Runner {
         let (started_at, clock) = (Timestamp::now(), Instant::now());
         let counted = Counted::start(&job, started_at);
         let (context, hard_deadline) = self.context(&job);
-        let end = self.execute(Arc::clone(&context), hard_deadline, lost, drain).await;
+        let signals = Signals { hard_deadline, cancellations, lost };
+        let end = self.execute(Arc::clone(&context), signals, drain).await;
         counted.end(match &end {
             End::Outcome(outcome) => word(outcome),
             End::Dropped(_) => "dropped",
@@ -129,13 +140,7 @@ impl Runner {
     }
 
     /// Runs the handler in a task of its own, so that it can panic and be aborted, and waits for whatever ends it.
-    async fn execute(
-        &self,
-        context: Arc<Context>,
-        mut hard_deadline: watch::Receiver<Instant>,
-        lost: CancellationToken,
-        drain: &Drain,
-    ) -> End {
+    async fn execute(&self, context: Arc<Context>, mut signals: Signals, drain: &Drain) -> End {
         let job = Arc::clone(&context.job);
         let Some(handler) = self.handlers.get(job.task.as_str()).map(Arc::clone) else {
             return End::Outcome(retry(TaskError::transient(
@@ -143,16 +148,19 @@ impl Runner {
                 format!("this worker has no handler for task {:?}; it serves {:?}", job.task, self.served()),
             )));
         };
-        let mut cancellations = self.ports.coordination.cancellations();
         let soft_deadline = job.timeouts.soft.map(|soft| Instant::now() + soft);
         let stopping = context.stopping.clone();
         let running = tokio::spawn(deed(handler, context).in_current_span());
         let mut running = AbortOnDrop(running);
-        let mut told_to_stop = false;
+        let (mut told_to_stop, mut listening) = (false, true);
         loop {
-            let deadline = *hard_deadline.borrow_and_update();
+            let deadline = *signals.hard_deadline.borrow_and_update();
             tokio::select! {
-                ended = &mut running.0 => return End::Outcome(outcome(ended)),
+                ended = &mut running.0 => return match outcome(ended) {
+                    // It came to an end because the worker does: that is nobody's failure.
+                    Outcome::Retry { .. } if drain.soft.is_cancelled() => End::HandedBack,
+                    outcome => End::Outcome(outcome),
+                },
                 () = tokio::time::sleep_until(deadline) => {
                     return End::Outcome(retry(TaskError::transient(
                         "timeout_hard",
@@ -160,19 +168,21 @@ impl Runner {
                     )));
                 }
                 // The handler asked for more time: go round with the new deadline.
-                Ok(()) = hard_deadline.changed() => {}
+                Ok(()) = signals.hard_deadline.changed() => {}
                 () = soft_limit(soft_deadline), if !told_to_stop => { told_to_stop = true; stopping.cancel(); }
                 () = drain.soft.cancelled(), if !told_to_stop => { told_to_stop = true; stopping.cancel(); }
                 () = drain.hard.cancelled() => return End::HandedBack,
-                () = lost.cancelled() => return End::Dropped("its lease was lost"),
-                cancelled = cancellations.recv() => match cancelled {
+                () = signals.lost.cancelled() => return End::Dropped("somebody else has its lease"),
+                cancelled = signals.cancellations.recv(), if listening => match cancelled {
                     Ok(run) if run == job.run_id => return End::Dropped("its run was cancelled"),
                     Ok(_) => {}
                     // Missed some: ask. A coordination store that is away cancels nothing.
-                    Err(_) if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) => {
-                        return End::Dropped("its run was cancelled");
+                    Err(RecvError::Lagged(_)) => {
+                        if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) {
+                            return End::Dropped("its run was cancelled");
+                        }
                     }
-                    Err(_) => tokio::task::yield_now().await,
+                    Err(RecvError::Closed) => listening = false,
                 },
             }
         }

@@ -37,6 +37,8 @@ pub struct Config {
     pub queues: Vec<String>,
     /// How many jobs it runs at once.
     pub concurrency: usize,
+    /// How many jobs of one queue it may have in hand, running or not.
+    pub prefetch: usize,
     /// How long an attempt is protected without a sign of life.
     pub lease_ttl: Duration,
     /// How long running jobs may take to finish after the order to shut down.
@@ -90,7 +92,7 @@ impl Worker {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), broker::Error> {
         let slots = Arc::new(Semaphore::new(self.config.concurrency));
         let drain = Drain::default();
-        let prefetch = u16::try_from(self.config.concurrency).unwrap_or(u16::MAX);
+        let prefetch = u16::try_from(self.config.prefetch).unwrap_or(u16::MAX);
         let mut consuming = JoinSet::new();
         for queue in &self.config.queues {
             let consumer = self.runner.ports.broker.consume(queue, prefetch).await?;

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Message};
+use broker::{Broker, Message, Topology};
 use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
 use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
+use protocol::workflow::queues;
 use protocol::{Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
 use tokio::sync::broadcast;
 
@@ -221,6 +222,17 @@ impl Fleet {
         histogram!("flotilla_outbox_batch_size").record(marks.len() as f64);
         self.ledger.mark_published(&marks, Timestamp::now()).await?;
         Ok(())
+    }
+}
+
+/// The queues of a fleet.
+#[must_use]
+pub fn topology(delivery_limit: u32) -> Topology {
+    let others = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
+    Topology {
+        queues: queues::WORK.into_iter().chain(others).map(str::to_owned).collect(),
+        dead_letter: queues::DEAD_LETTER.to_owned(),
+        delivery_limit,
     }
 }
 

@@ -2,3 +2,5 @@
 //! machines or embedded in one process.
 
 pub mod fleet;
+#[cfg(feature = "stack")]
+pub mod stack;

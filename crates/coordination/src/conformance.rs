@@ -36,7 +36,7 @@ macro_rules! conformance_suite {
             the_holder_may_take_its_lease_again,
             a_lease_ends_by_itself,
             renewal_prolongs_a_lease,
-            a_lost_lease_is_reported_and_not_taken_back,
+            a_late_renewal_takes_back_what_is_free_and_reports_what_is_not,
             only_the_holder_gives_a_lease_back,
         );
         $crate::conformance_suite!(@module #[$test] $open, cancellation:

@@ -88,7 +88,7 @@ impl Coordination for InProcess {
         let mut lost = Vec::new();
         for lease in leases {
             let attempt = (lease.task_run, lease.attempt);
-            if held.get(&attempt) == Some(&lease.holder) {
+            if held.get(&attempt).is_none_or(|holder| *holder == lease.holder) {
                 held.insert(attempt, lease.holder.clone(), ttl);
             } else {
                 lost.push(lease.clone());

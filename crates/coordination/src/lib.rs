@@ -25,7 +25,8 @@ pub trait Coordination: Send + Sync {
     /// [`Error`] when the store is away; callers then work without a lease.
     async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error>;
 
-    /// Prolongs leases that this holder still has; returns those that it has lost.
+    /// Prolongs leases, and takes again those that ended meanwhile: a holder that was suspended, or whose store was
+    /// away, goes on unless somebody else took over. Returns those that somebody else has.
     ///
     /// # Errors
     /// [`Error`] when the store is away.

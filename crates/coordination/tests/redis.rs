@@ -113,9 +113,9 @@ async fn without_redis_calls_fail_soon_and_after_its_restart_all_works_again() {
         store.wait_until_available(PATIENCE).await.unwrap();
     }
     // The server forgot everything, the scripts too.
-    let lost = store.renew_leases(std::slice::from_ref(&ours), LONG).await.unwrap();
-    assert_eq!(lost, std::slice::from_ref(&ours));
-    assert_eq!(store.take_lease(&ours, LONG).await.unwrap(), Taken::Ours);
+    assert_eq!(store.renew_leases(std::slice::from_ref(&ours), LONG).await.unwrap(), []);
+    let stranger = Lease { holder: "theirs".to_owned(), ..ours };
+    assert_eq!(other.take_lease(&stranger, LONG).await.unwrap(), Taken::HeldBy("ours".to_owned()));
     let run = RunId::new();
     store.cancel_run(run, LONG).await.unwrap();
     assert_eq!(received(&mut cancellations).await, run);

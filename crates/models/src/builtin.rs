@@ -122,6 +122,8 @@ impl Model for Builtin {
     }
 
     async fn answer(&self, question: Question<'_>) -> Result<Reply, Error> {
+        // Reading computes without waiting for anything: between two questions others have their turn, time limits too.
+        tokio::task::yield_now().await;
         let reading = self.reading(question.document);
         let ask = Ask::of(&question);
         let role = values::fold::fold_words(&question.spec.name);

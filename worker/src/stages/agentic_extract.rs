@@ -61,11 +61,17 @@ impl Handle<AgenticExtract> for Handler {
                 None => Stop::Error(error),
             });
         }
-        let failed = run.answers.values().filter(|one| matches!(one, PromptOutcome::Failed(_))).count();
+        let errors: Vec<&TaskError> = run.answers.values().filter_map(PromptOutcome::error).collect();
         let total = run.answers.len();
-        let summary = match failed {
-            0 => format!("{total} prompt(s) answered"),
-            _ => format!("{} of {total} prompt(s) answered", total - failed),
+        if let Some(first) = errors.first()
+            && errors.len() == total
+        {
+            let message = format!("none of {total} prompt(s) could be answered; the first error was {first}");
+            return Err(TaskError::permanent("no_prompt_answered", message).into());
+        }
+        let summary = match total - errors.len() {
+            answered if answered == total => format!("{total} prompt(s) answered"),
+            answered => format!("{answered} of {total} prompt(s) answered"),
         };
         ctx.progress(total as u64, total as u64, summary);
         Ok(Answers { prompts: run.answers, model: self.model.info().name.clone(), usage: run.usage })

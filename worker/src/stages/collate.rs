@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use protocol::answer::PromptOutcome;
 use protocol::request::ExtractionRequest;
 use protocol::result::{Collated, DocumentSummary, ResultError};
+use protocol::stages::generate_digraph::PromptGraph;
 use protocol::stages::{AgenticExtract, Collate, Evaluate, ExtractText, GenerateDigraph};
 use protocol::{Task, TaskError};
 use serde_json::Value;
@@ -26,7 +27,7 @@ impl Handle<Collate> for Handler {
             document: DocumentSummary { name: request.file_name, sha256: request.file_hash, pages: text.pages },
             model: answers.model,
             usage: answers.usage,
-            warnings: text.warnings,
+            warnings: text.warnings.into_iter().chain(graph_warnings(&graph)).collect(),
             types: graph.questions.iter().map(|one| (one.name.clone(), one.kind.as_str().to_owned())).collect(),
             ..Collated::default()
         };
@@ -49,6 +50,15 @@ impl Handle<Collate> for Handler {
         ctx.progress(1, 1, format!("{} value(s)", collated.output.len()));
         Ok(collated)
     }
+}
+
+/// What a person should know about how the prompts hang together, a sentence each.
+fn graph_warnings(graph: &PromptGraph) -> Vec<String> {
+    let cycles = graph.cycles.iter().map(|cycle| {
+        format!("these prompts wait for each other and were asked by sequence_number instead: {}", cycle.join(", "))
+    });
+    let unknown = graph.unknown_references.iter().map(|one| format!("a prompt refers to no active prompt: {one}"));
+    cycles.chain(unknown).collect()
 }
 
 /// How answers and errors find their places in a result.

@@ -9,14 +9,17 @@ if holder and holder ~= ARGV[1] then return holder end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false";
 
-/// Prolongs every key whose holder is the argument of the same number, after the time; returns 1 for those, else 0.
+/// Prolongs or takes every key for the holder that is the argument of the same number, after the time, unless it has
+/// another; returns 1 for those, else 0.
 const RENEW_LEASES: &str = r"
 local kept = {}
 for number, key in ipairs(KEYS) do
-    if redis.call('GET', key) == ARGV[number + 1] then
-        kept[number] = redis.call('PEXPIRE', key, ARGV[1])
-    else
+    local holder = redis.call('GET', key)
+    if holder and holder ~= ARGV[number + 1] then
         kept[number] = 0
+    else
+        redis.call('SET', key, ARGV[number + 1], 'PX', ARGV[1])
+        kept[number] = 1
     end
 end
 return kept";
