@@ -24,7 +24,7 @@ async fn a_large_file_is_stored_and_fetched_with_bounded_memory() {
     let stored = store.put_file("large", source.path(), "application/octet-stream").await.unwrap();
     let grown = peak_kib() - before;
     assert_eq!(stored.size, SIZE);
-    assert!(grown < 48 * 1024, "storing {SIZE} bytes took {grown} KiB");
+    assert!(grown < 64 * 1024, "storing {SIZE} bytes took {grown} KiB");
 
     let before = peak_kib();
     let local = store.local_file("large").await.unwrap();

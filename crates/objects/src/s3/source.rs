@@ -20,8 +20,10 @@ impl<R: Read + Seek + Send + 'static> Source<R> {
     /// The next bytes: `most` of them, fewer only at the end.
     pub(super) async fn read(mut self, most: usize) -> io::Result<(Self, Vec<u8>)> {
         blocking(move || {
-            let mut bytes = Vec::new();
+            // Growing to the size of a part would take twice its room.
+            let mut bytes = Vec::with_capacity(most);
             self.reader.by_ref().take(most as u64).read_to_end(&mut bytes)?;
+            bytes.shrink_to_fit();
             self.hasher.update(&bytes);
             Ok((self, bytes))
         })

@@ -1,4 +1,4 @@
-//! What coordination over Redis costs: `cargo run --release -p coordination --features redis --example cost -- URL`.
+//! What coordination over Redis costs: `cargo run --release -p coordination --example redis_cost -- URL`.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
