@@ -86,5 +86,5 @@ bench: build ## Measure one run of a one-page document: time and memory per stag
 	@cargo run --release --package benches --bin one_page -- $(ARGS)
 
 clean-state: ## Forget all runs and documents of the embedded system
-	$(call say,Removing .state)
-	@rm -rf .state
+	$(call say,Removing .flotilla)
+	@rm -rf .flotilla
