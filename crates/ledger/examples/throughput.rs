@@ -1,16 +1,23 @@
-//! Measures the SQLite ledger on this machine and prints a table:
-//! `cargo run --release -p ledger --example throughput [folder]`.
+//! Measures a ledger on this machine and prints a table:
 //!
-//! The folder decides which disk pays for the syncs; the default is the current one.
+//! ```text
+//! cargo run --release -p ledger --example throughput [folder]
+//! cargo run --release -p ledger --example throughput -- --postgres URL [queued runs]
+//! ```
+//!
+//! The folder decides which disk pays for SQLite's syncs; the default is the current one. In Postgres the tables are
+//! made in a schema of their own, which stays, so that it can be looked at; queued runs are a million unless said
+//! otherwise.
 
 #![expect(clippy::print_stdout, reason = "a measurement is for reading")]
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use ledger::postgres::{Config, PostgresLedger, migrate};
 use ledger::sqlite::SqliteLedger;
-use ledger::{Error, Ledger, NewRun};
+use ledger::{Error, Ledger, NewRun, Share};
 use protocol::answer::Usage;
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::TaskSpec;
@@ -19,17 +26,111 @@ use serde_json::json;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let parent = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let folder = tempfile::tempdir_in(parent)?;
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    if first.as_deref() == Some("--postgres") {
+        let url = arguments.next().ok_or("--postgres needs a URL")?;
+        let queued = arguments.next().map_or(Ok(1_000_000), |queued| queued.parse())?;
+        return postgres(&url, queued).await;
+    }
+    let folder = tempfile::tempdir_in(first.map_or_else(|| PathBuf::from("."), PathBuf::from))?;
     let ledger = SqliteLedger::open(&folder.path().join("ledger.db")).await?;
+    throughput(&ledger).await?;
+    Ok(())
+}
+
+async fn postgres(url: &str, queued: u32) -> Result<(), Box<dyn std::error::Error>> {
+    let schema = format!("throughput_{}", RunId::new().as_uuid().simple());
+    println!("schema {schema}");
+    let config = Config { schema, ..Config::new(url) };
+    migrate(&config).await?;
+    let ledger = PostgresLedger::connect(config).await?;
+    throughput(&ledger).await?;
+    concurrent(&ledger).await?;
+    admission(&ledger, queued).await?;
+    Ok(())
+}
+
+async fn throughput(ledger: &dyn Ledger) -> Result<(), Error> {
     println!("{:<58} {:>8} {:>12} {:>12}", "what", "count", "total ms", "per second");
     ledger.register(&pipeline()).await?;
     ledger.register(&map_and_sum()).await?;
-    pipelines(&ledger, 1_000, 512).await?;
-    pipelines(&ledger, 100, 1).await?;
+    pipelines(ledger, 1_000, 512).await?;
+    pipelines(ledger, 100, 1).await?;
     for (items, batch) in [(10_000, 512), (10_000, 8), (1_000, 1)] {
-        wide(&ledger, items, batch).await?;
+        wide(ledger, items, batch).await?;
     }
+    Ok(())
+}
+
+/// Four callbacks workers at once, each with jobs of its own.
+async fn concurrent(ledger: &dyn Ledger) -> Result<(), Error> {
+    submit(ledger, "pipeline", 2_000).await?;
+    let mut jobs = ledger.admit(usize::MAX, Timestamp::now()).await?;
+    let start = Instant::now();
+    while !jobs.is_empty() {
+        let mut parts = jobs.chunks(500).map(|part| record(ledger, part, 500, 0));
+        let [a, b, c, d] = [(); 4].map(|()| parts.next());
+        let part = async |part: Option<_>| match part {
+            Some(part) => part.await,
+            None => Ok(Vec::new()),
+        };
+        let (a, b, c, d) = tokio::try_join!(part(a), part(b), part(c), part(d))?;
+        jobs = [a, b, c, d].concat();
+    }
+    print("the same, 4 batches of 500 at a time: callbacks", 12_000, start);
+    Ok(())
+}
+
+/// What admitting ten runs costs while more and more runs of twenty tenants wait, and while another tenant has as many
+/// behind its limit.
+async fn admission(ledger: &dyn Ledger, most: u32) -> Result<(), Error> {
+    const ADMISSIONS: u32 = 50;
+    let mut flow = pipeline();
+    flow.name = "single".to_owned();
+    flow.tasks.truncate(1);
+    ledger.register(&flow).await?;
+    println!("\n{:<58} {:>8} {:>12} {:>12}", "admitting ten runs", "queued", "median ms", "worst ms");
+    let limited: TenantId = TenantId::try_from("limited".to_owned()).unwrap_or_else(|_| TenantId::default_tenant());
+    ledger.set_share(&limited, Share { max_concurrent: Some(1), ..Share::default() }).await?;
+    let mut waiting = 0;
+    for queued in [100, 10_000, most] {
+        while waiting < queued {
+            let part = (queued - waiting).min(5_000);
+            queue(ledger, part, |number| format!("tenant-{}", number % 20)).await?;
+            waiting += part;
+        }
+        timed_admissions(ledger, "twenty tenants without limits", queued, ADMISSIONS).await?;
+    }
+    for _ in 0..most.div_ceil(50_000) {
+        queue(ledger, 5_000, |_| "limited".to_owned()).await?;
+    }
+    timed_admissions(ledger, "and one with a tenth as many behind its limit", most, ADMISSIONS).await
+}
+
+async fn queue(ledger: &dyn Ledger, count: u32, tenant: impl Fn(u32) -> String) -> Result<(), Error> {
+    let runs = (0..count).map(|number| NewRun {
+        id: RunId::new(),
+        tenant: TenantId::try_from(tenant(number)).unwrap_or_else(|_| TenantId::default_tenant()),
+        workflow: "single".to_owned(),
+        input: Payload::Inline(json!(number)),
+        idempotency_key: None,
+        priority: 0,
+    });
+    ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
+}
+
+async fn timed_admissions(ledger: &dyn Ledger, what: &str, queued: u32, count: u32) -> Result<(), Error> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        ledger.admit(10, Timestamp::now()).await?;
+        times.push(start.elapsed());
+        queue(ledger, 10, |number| format!("tenant-{number}")).await?;
+    }
+    times.sort_unstable();
+    let millis = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1_000.0);
+    println!("{what:<58} {queued:>8} {:>12.2} {:>12.2}", millis(times.get(times.len() / 2)), millis(times.last()));
     Ok(())
 }
 

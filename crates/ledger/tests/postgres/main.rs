@@ -1,6 +1,8 @@
 //! The Postgres ledger: the suite every ledger passes, and what only a shared database can show.
 
+mod cluster;
 mod database;
+mod restart;
 mod schema;
 mod shared;
 mod work;
