@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 mod parse;
+mod unsupported;
 
 pub use parse::{InvalidRequest, Problem};
 
