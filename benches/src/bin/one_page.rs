@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -100,7 +101,7 @@ fn measure(command: &mut Command) -> Result<Sample, String> {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let sampler = std::thread::spawn(move || {
         let mut peaks: BTreeMap<u32, f64> = BTreeMap::new();
-        while stopped.recv_timeout(Duration::from_millis(1)).is_err() {
+        while stopped.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
             for process in tree(root) {
                 if let Some(peak) = high_water(process) {
                     peaks.insert(process, peak);
@@ -112,7 +113,7 @@ fn measure(command: &mut Command) -> Result<Sample, String> {
     });
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     let wall_ms = started.elapsed().as_secs_f64() * 1000.0;
-    drop(stop.send(()));
+    drop(stop);
     let peak_mib = sampler.join().map_err(|_| "the sampler panicked")?;
     if !output.status.success() {
         return Err(format!("{:?} ended with {}", command.get_program(), output.status));
@@ -184,7 +185,7 @@ fn table(
     let _ = writeln!(text, "| ratio to starting the program | {:.1} × ({empty:.1} ms) | | |", wall / empty);
     match poppler {
         Some(poppler) => {
-            drop(writeln!(text, "| ratio to `pdftotext -layout` | {:.1} × ({poppler:.1} ms) | | |", wall / poppler))
+            let _ = writeln!(text, "| ratio to `pdftotext -layout` | {:.1} × ({poppler:.1} ms) | | |", wall / poppler);
         }
         None => text.push_str("| ratio to `pdftotext -layout` | not installed | | |\n"),
     }
