@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use broker::rabbitmq::{Config, QueueType, RabbitMq};
 use broker::{Broker, Message, Topology, Verdict};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     QueueDeleteOptions, QueuePurgeOptions,
@@ -16,7 +16,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 const ROUNDS: usize = 5;
 const PREFETCH: u16 = 256;
 const WINDOW: usize = 256;
-const BATCH: usize = 512;
+const BATCH: usize = 256;
 const PREFIX: &str = "throughput.";
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -81,10 +81,12 @@ async fn through_the_port(broker: &RabbitMq, messages: usize, bytes: usize) -> R
         }
         Ok::<_, Failure>(consumer)
     });
-    for first in (0..messages).step_by(BATCH) {
+    let batches = (0..messages).step_by(BATCH).map(|first| {
         let batch = first..messages.min(first + BATCH);
-        broker.publish(batch.map(|id| Message::new("work", id.to_string(), vec![b'x'; bytes])).collect()).await?;
-    }
+        broker.publish(batch.map(|id| Message::new("work", id.to_string(), vec![b'x'; bytes])).collect())
+    });
+    // Two calls at a time: while the last of one are confirmed, the next begins.
+    futures::stream::iter(batches).map(Ok).try_for_each_concurrent(2, |publishing| publishing).await?;
     let consumer = consuming.await??;
     let cost = start.cost()?;
     drop(consumer);
