@@ -2,10 +2,8 @@
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
 use futures::StreamExt;
 use lapin::Event;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -129,24 +127,25 @@ fn contains(lanes: &[Arc<Lane>], lane: &Arc<Lane>) -> bool {
 
 /// Connects however long it takes.
 async fn connect(shared: &Shared) -> Arc<Link> {
-    let mut pauses = ExponentialBackoff {
-        initial_interval: FIRST_PAUSE,
-        current_interval: FIRST_PAUSE,
-        max_interval: LONGEST_PAUSE,
-        max_elapsed_time: None,
-        ..ExponentialBackoff::default()
-    };
+    let mut pause = FIRST_PAUSE;
     loop {
         match open(shared).await {
             Ok(link) => return Arc::new(link),
             Err(error) => {
-                let pause = pauses.next_backoff().unwrap_or(LONGEST_PAUSE);
                 tracing::warn!(%error, ?pause, "cannot connect to RabbitMQ yet");
                 shared.note_outage(error.to_string());
-                sleep(pause).await;
+                sleep(spread(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
+}
+
+/// Half to the whole of a pause, so that the processes of a fleet do not all come back at once. The clock's microseconds
+/// are random enough for that.
+fn spread(pause: Duration) -> Duration {
+    let share = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_micros() % 1000);
+    pause / 2 + pause / 2 * share / 1000
 }
 
 async fn open(shared: &Shared) -> Result<Link, SetupError> {
