@@ -5,12 +5,17 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The exit code of a process that was interrupted, by the shell's convention for Ctrl-C.
 pub const INTERRUPTED_EXIT_CODE: i32 = 130;
+
+/// Signals so soon after the first are the same request: a terminal or a supervisor that signals the process and its
+/// group delivers it more than once.
+const REPEATS: Duration = Duration::from_millis(500);
 
 /// A request to stop that everything in a process can wait for. Clones are the same request.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +40,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// A request that the first SIGINT or SIGTERM makes. The second ends the process at once with
-    /// [`INTERRUPTED_EXIT_CODE`]. For `main`, once in a process.
+    /// A request that the first SIGINT or SIGTERM makes. The second, unless it comes within half a second, ends the
+    /// process at once with [`INTERRUPTED_EXIT_CODE`]. For `main`, once in a process.
     ///
     /// # Errors
     /// When the system refuses the signal handlers or the thread that waits for them.
@@ -51,10 +56,14 @@ impl Shutdown {
         let request = shutdown.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let first = runtime.block_on(signals.next());
+            let asked = Instant::now();
             tracing::info!(signal = ?first, "stopping");
             request.cause.get_or_init(|| first);
             request.trigger();
-            let second = runtime.block_on(signals.next());
+            let mut second = runtime.block_on(signals.next());
+            while asked.elapsed() < REPEATS {
+                second = runtime.block_on(signals.next());
+            }
             tracing::warn!(signal = ?second, "stopping at once");
             std::process::exit(INTERRUPTED_EXIT_CODE);
         })?;

@@ -36,9 +36,18 @@ fn the_second_signal_ends_a_process_that_does_not_stop() {
         let mut process = Process::start("process_that_is_stuck");
         process.signal(first);
         process.says("stopping never");
-        process.signal(second);
-        assert_eq!(process.end().code(), Some(130));
+        assert_eq!(process.end_after_many(second).code(), Some(130));
     }
+}
+
+#[test]
+fn a_signal_delivered_twice_is_one_request() {
+    let mut process = Process::start("process_that_stops_in_time");
+    process.signal(Signal::TERM);
+    process.signal(Signal::INT);
+    process.says("stopping");
+    drop(process.child.stdin.take());
+    assert_eq!(process.end().code(), Some(7), "the exit code is the program's own");
 }
 
 #[tokio::test]
@@ -51,6 +60,21 @@ async fn process_that_stops_gently() {
     println!("ready");
     shutdown.requested().await;
     println!("stopped by {:?}", shutdown.interrupted());
+    std::process::exit(7);
+}
+
+#[tokio::test]
+#[ignore = "a child process of the tests above"]
+async fn process_that_stops_in_time() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let shutdown = Shutdown::signals().unwrap();
+    println!("ready");
+    shutdown.requested().await;
+    println!("stopping");
+    // Until the test says so.
+    std::io::stdin().lines().for_each(drop);
     std::process::exit(7);
 }
 
@@ -79,6 +103,7 @@ impl Process {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--ignored", "--nocapture"])
             .env(CHILD, "1")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -98,8 +123,18 @@ impl Process {
     }
 
     fn end(&mut self) -> ExitStatus {
+        self.end_while(|_| ())
+    }
+
+    /// Signals as long as it takes: the first ones may count as repeats of one before.
+    fn end_after_many(&mut self, signal: Signal) -> ExitStatus {
+        self.end_while(|process| process.signal(signal))
+    }
+
+    fn end_while(&mut self, meanwhile: impl Fn(&Self)) -> ExitStatus {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
+            meanwhile(self);
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
