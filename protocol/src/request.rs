@@ -1,7 +1,7 @@
 //! The extraction request: a document and a list of questions about it.
 //!
 //! Field names are those of the system Flotilla replaces. Hyphens and underscores are interchangeable on
-//! input; output uses the spelling of the original specification. [`ExtractionRequest::parse`] checks a
+//! input; output uses the spelling of the original specification. [`ExtractionRequest::parse_text`] checks a
 //! whole request and reports every problem at once.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 mod parse;
 mod unsupported;
 
-pub use parse::{InvalidRequest, Problem};
+pub use parse::{InvalidRequest, Problem, UnreadableRequest};
 
 /// A document and a list of questions about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

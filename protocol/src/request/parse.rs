@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::ExtractionRequest;
 
 mod fields;
+mod json;
 mod outputs;
 mod path;
 mod problems;
@@ -98,13 +99,37 @@ impl fmt::Display for InvalidRequest {
     }
 }
 
+/// A text that is not a request.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableRequest {
+    /// It is not JSON.
+    #[error("the request is not JSON")]
+    NotJson(#[source] serde_json::Error),
+    /// It is JSON and has problems.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+}
+
 impl ExtractionRequest {
-    /// Reads a request from JSON: the one way in for everything that comes from outside.
+    /// Reads a request from text: the one way in for everything that comes from outside. A byte order mark is fine.
+    ///
+    /// # Errors
+    /// [`UnreadableRequest`] with every problem found, keys that stand twice in an object among them.
+    pub fn parse_text(text: &[u8]) -> Result<Self, UnreadableRequest> {
+        let problems = Problems::default();
+        let request = json::read(text, &problems).map_err(UnreadableRequest::NotJson)?;
+        Ok(Self::check(&request, problems)?)
+    }
+
+    /// Reads a request from JSON that is read already.
     ///
     /// # Errors
     /// [`InvalidRequest`] with every problem found.
     pub fn parse(request: &Value) -> Result<Self, InvalidRequest> {
-        let problems = Problems::default();
+        Self::check(request, Problems::default())
+    }
+
+    fn check(request: &Value, problems: Problems) -> Result<Self, InvalidRequest> {
         // Deeper than any real request; nothing that walks the value may be trusted with it.
         if survey::walk(request, &problems).is_too_deep() {
             return Err(InvalidRequest { problems: problems.into_list() });

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::limits;
-use crate::request::{ExtractionRequest, OutputType, RetrievalStrategy};
+use crate::request::{ExtractionRequest, OutputType, RetrievalStrategy, UnreadableRequest};
 
 fn problems_of(request: &Value) -> Vec<(String, String)> {
     match ExtractionRequest::parse(request) {
@@ -21,6 +21,24 @@ fn refuses(request: &Value, expected: &[(&str, &str)]) {
     let matches = found.len() == expected.len()
         && found.iter().zip(expected).all(|((path, text), (at, part))| path == at && text.contains(part));
     assert!(matches, "for {request:#}\nexpected {expected:#?}\nfound {found:#?}");
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused_with_its_path() {
+    let text = br#"{"outputs": [{"name": "a", "prompt": "?", "name": "b"}], "run_id": "1", "run_id": "1"}"#;
+    let Err(UnreadableRequest::Invalid(invalid)) = ExtractionRequest::parse_text(text) else { panic!("accepted") };
+    let paths: Vec<_> = invalid.problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["$.outputs[0].name", "$.run_id"]);
+}
+
+#[test]
+fn a_text_gives_the_same_request_as_its_value_with_or_without_a_byte_order_mark() {
+    let expected = ExtractionRequest::parse(&complete()).unwrap();
+    let text = complete().to_string();
+    assert_eq!(ExtractionRequest::parse_text(text.as_bytes()).unwrap(), expected);
+    assert_eq!(ExtractionRequest::parse_text(format!("\u{feff}{text}").as_bytes()).unwrap(), expected);
+    let trailing = format!("{text} x");
+    assert!(matches!(ExtractionRequest::parse_text(trailing.as_bytes()), Err(UnreadableRequest::NotJson(_))));
 }
 
 fn asking(output: Value) -> Value {
