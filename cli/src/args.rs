@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
 /// Turns documents into answers with evidence.
@@ -86,6 +87,14 @@ pub(crate) struct Engine {
     pub(crate) workers: Option<u16>,
     #[command(flatten)]
     pub(crate) model: worker::flags::Model,
+}
+
+impl Engine {
+    /// Finds out before anything starts whether the model can be used as configured. Nothing is sent to it.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        models::resolve(self.model.config()).context("--model-url cannot be used")?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

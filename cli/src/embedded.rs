@@ -62,7 +62,9 @@ impl Embedded {
         std::fs::create_dir_all(state)
             .with_context(|| format!("state folder {} cannot be created", state.display()))?;
         let lock = lock(state)?;
-        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await?);
+        let path = state.join("ledger.sqlite");
+        let ledger = SqliteLedger::open(&path).await;
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.with_context(|| format!("{} cannot be used", path.display()))?);
         let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
         let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(fleet::topology(DELIVERY_LIMIT)));

@@ -6,8 +6,10 @@ use clap::Parser;
 
 mod args;
 mod embedded;
+mod out;
 mod progress;
 mod run;
+mod scratch;
 mod serve;
 mod table;
 

@@ -1,14 +1,14 @@
 //! `flotilla run`: one document through the embedded system.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use dispatcher::results;
-use dispatcher::submission::{Submission, hash};
-use protocol::request::ExtractionRequest;
+use dispatcher::submission::{self, Submission, hash};
+use protocol::request::{ExtractionRequest, UnreadableRequest};
 use protocol::result::ExtractionResult;
 use protocol::{Lifecycle, LifecycleEvent, RunId, RunState, TenantId};
 use service::Shutdown;
@@ -19,7 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::args::Run;
 use crate::embedded::Embedded;
 use crate::progress::Progress;
-use crate::table;
+use crate::{out, scratch, table};
 
 const FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
@@ -47,16 +47,17 @@ pub(crate) fn main(command: Run) -> ExitCode {
             Err(error) => fail(&error),
         },
         Ok(None) => {
-            if command.state.is_some() {
+            if command.state.is_some() && !command.fresh {
                 say("interrupted; the same command takes it up again");
             }
             ExitCode::from(INTERRUPTED)
         }
+        Err(error) if is_bad_call(&error) => refuse(&error),
         Err(error) => fail(&error),
     }
 }
 
-/// Everything that can be wrong with the call itself.
+/// Everything that can be wrong with the call itself and shows before the work.
 fn checked(command: &Run) -> anyhow::Result<ExtractionRequest> {
     let document = &command.document;
     let metadata =
@@ -64,10 +65,25 @@ fn checked(command: &Run) -> anyhow::Result<ExtractionRequest> {
     if !metadata.is_file() {
         bail!("document {} is not a file", document.display());
     }
+    std::fs::File::open(document).with_context(|| format!("document {} cannot be read", document.display()))?;
+    command.engine.check()?;
+    if let Some(path) = &command.out {
+        out::check(path)?;
+    }
     let Some(path) = &command.request else { return Ok(ExtractionRequest::default()) };
     let text = std::fs::read(path).with_context(|| format!("request {} cannot be read", path.display()))?;
-    let value = serde_json::from_slice(&text).with_context(|| format!("request {} is not JSON", path.display()))?;
-    Ok(ExtractionRequest::parse(&value)?)
+    ExtractionRequest::parse_text(&text).map_err(|error| match error {
+        UnreadableRequest::Invalid(invalid) => invalid.into(),
+        UnreadableRequest::NotJson(error) => {
+            anyhow::Error::new(error).context(format!("request {} is not JSON", path.display()))
+        }
+    })
+}
+
+/// What only the work shows to be wrong with the call.
+fn is_bad_call(error: &anyhow::Error) -> bool {
+    use submission::Error::{Changed, Unreadable, WrongDocument};
+    matches!(error.downcast_ref(), Some(Changed { .. } | Unreadable { .. } | WrongDocument { .. }))
 }
 
 /// The result, or `None` when interrupted.
@@ -77,7 +93,7 @@ async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<Option<ExtractionResult>> {
     // Without --state nothing is kept: the folder goes with the guard.
-    let temporary = if command.state.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let temporary = if command.state.is_none() { Some(scratch::folder()?) } else { None };
     let kept = command.state.clone();
     let state: PathBuf = kept.or_else(|| temporary.as_ref().map(|dir| dir.path().to_path_buf())).unwrap_or_default();
     let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE).await?;
@@ -92,6 +108,10 @@ async fn run(
         idempotency_key: key,
     };
     let submitted = embedded.desk.submit(submission).await?;
+    let known = embedded.fleet.status(&tenant, submitted.id).await?;
+    if !submitted.created && !command.json && known.is_some_and(|record| record.run.state.is_final()) {
+        say("shown from an earlier run; --fresh starts over");
+    }
     let ended = tokio::select! {
         ended = wait(&embedded, &tenant, submitted.id, announcements) => { ended?; true }
         () = shutdown.requested() => false,
@@ -99,9 +119,6 @@ async fn run(
     let result = if ended {
         let record =
             embedded.fleet.status(&tenant, submitted.id).await?.context("the run has vanished from the ledger")?;
-        if !submitted.created {
-            tracing::info!(run.id = %submitted.id, "this run was already in the state folder");
-        }
         Some(results::assemble(&record, embedded.objects.as_ref()).await?)
     } else {
         None
@@ -150,27 +167,22 @@ async fn wait(
     }
 }
 
+/// Prints the result, then writes the file: neither is lost with the other.
 fn show(command: &Run, result: &ExtractionResult) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(result)?;
-    if let Some(out) = &command.out {
-        write_whole(out, &json)?;
+    let printed = if command.json { print(&format!("{json}\n")) } else { print(&table::render(result)) };
+    if let Some(path) = &command.out {
+        out::write(path, &json)?;
     }
-    let text = if command.json { json + "\n" } else { table::render(result) };
+    printed.context("the result cannot be printed")
+}
+
+fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         // `flotilla run … | head` is a fine thing to do.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        printed => printed,
     }
-}
-
-/// Writes a file so that nobody ever sees half of it.
-fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let failed = || format!("{} cannot be written", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    writeln!(file, "{text}").with_context(failed)?;
-    file.persist(path).with_context(failed)?;
-    Ok(())
 }
 
 /// Reports something wrong with the call.

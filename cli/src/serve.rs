@@ -19,6 +19,9 @@ use crate::run;
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) fn main(command: Serve) -> ExitCode {
+    if let Err(error) = command.engine.check() {
+        return run::refuse(&error);
+    }
     let served = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(command, shutdown))
@@ -35,9 +38,11 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
     let metrics = Metrics::install()?;
     let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE).await?;
+    let incoming = command.state.join("incoming");
+    let desk = embedded.desk.clone().with_incoming(incoming.clone());
     let api = Api {
         fleet: embedded.fleet.clone(),
-        desk: embedded.desk.clone(),
+        desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),
         tenant: TenantId::default_tenant(),
         metrics: metrics.clone(),

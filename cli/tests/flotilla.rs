@@ -10,7 +10,11 @@ mod documents;
 mod harness;
 #[path = "support/model_server.rs"]
 mod model_server;
+#[path = "support/out.rs"]
+mod out;
 #[path = "support/serving.rs"]
 mod serving;
+#[path = "support/state.rs"]
+mod state;
 #[path = "support/usage.rs"]
 mod usage;

@@ -1,6 +1,6 @@
 //! A document and a request become a run.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub struct Desk {
     fleet: Fleet,
     objects: Arc<dyn Objects>,
+    incoming: PathBuf,
 }
 
 /// What somebody hands in.
@@ -37,12 +38,18 @@ pub struct Submission {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The document cannot be read.
-    #[error("document {file:?} cannot be read: {source}")]
+    #[error("document {} cannot be read", file.display())]
     Unreadable {
         /// The document.
         file: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// The document was written to meanwhile.
+    #[error("document {} changed while it was read; hand it in again", file.display())]
+    Changed {
+        /// The document.
+        file: PathBuf,
     },
     /// The document is not the one that the request was made for.
     #[error("the document's SHA-256 is {found}, but the request's file_hash says {expected}")]
@@ -64,10 +71,29 @@ pub enum Error {
 }
 
 impl Desk {
-    /// A desk over these ports.
+    /// A desk over these ports that keeps what is still coming in in the system's folder for temporary files.
     #[must_use]
     pub fn new(fleet: Fleet, objects: Arc<dyn Objects>) -> Self {
-        Self { fleet, objects }
+        Self { fleet, objects, incoming: std::env::temp_dir() }
+    }
+
+    /// The same desk, with a folder of its own for what is still coming in. What an earlier process left there is
+    /// removed.
+    ///
+    /// # Errors
+    /// When the folder cannot be emptied or made.
+    pub fn with_incoming(self, folder: PathBuf) -> io::Result<Self> {
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::create_dir_all(&folder)?,
+        }
+        Ok(Self { incoming: folder, ..self })
+    }
+
+    /// Where to put a document that is still coming in.
+    #[must_use]
+    pub fn incoming(&self) -> &Path {
+        &self.incoming
     }
 
     /// Stores the document and records the run.
@@ -81,9 +107,7 @@ impl Desk {
             return Err(Error::WrongDocument { expected: request.file_hash, found: sha256 });
         }
         let key = format!("documents/{tenant}/{sha256}");
-        if !self.objects.exists(&key).await? {
-            self.objects.put_file(&key, &file, "application/octet-stream").await?;
-        }
+        self.store(&key, &file, &sha256).await?;
         request.file_name = file_name;
         request.file_path = key;
         request.file_hash = sha256;
@@ -103,6 +127,24 @@ impl Desk {
             })
             .into()
         })
+    }
+
+    /// Stores a document unless exactly its bytes are stored already: what lies under its name may have been damaged.
+    async fn store(&self, key: &str, file: &Path, sha256: &str) -> Result<(), Error> {
+        let held = match self.objects.local_file(key).await {
+            Ok(copy) => hash(&copy.path).await.is_ok_and(|found| found == sha256),
+            Err(objects::Error::NotFound(_) | objects::Error::Mismatch { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if held {
+            return Ok(());
+        }
+        let stored = self.objects.put_file(key, file, "application/octet-stream").await?;
+        if stored.sha256 != sha256 {
+            self.objects.delete(key).await?;
+            return Err(Error::Changed { file: file.to_path_buf() });
+        }
+        Ok(())
     }
 
     /// The request, inline or, when it has many long prompts, by reference.
@@ -135,6 +177,18 @@ pub async fn hash(file: &Path) -> Result<String, Error> {
             }
         }
     });
-    let hashed = hashing.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let hashed = hashing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     hashed.map_err(|source| Error::Unreadable { file: file.to_path_buf(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_error_leaves_its_reason_to_its_source() {
+        let error = hash(Path::new("nowhere.pdf")).await.unwrap_err();
+        assert_eq!(error.to_string(), "document nowhere.pdf cannot be read");
+        assert!(std::error::Error::source(&error).is_some());
+    }
 }

@@ -13,11 +13,11 @@ pub struct Model {
     /// reader answers, offline.
     #[arg(long, value_name = "URL", env = "FLOTILLA_MODEL_URL", requires = "model")]
     pub model_url: Option<String>,
-    /// The model's name at that server.
-    #[arg(long, value_name = "NAME", env = "FLOTILLA_MODEL", requires = "model_url")]
+    /// The model's name at that server; without a server it means nothing.
+    #[arg(long, value_name = "NAME", env = "FLOTILLA_MODEL")]
     pub model: Option<String>,
     /// The key for that server. Better given by environment: arguments are visible to everybody on this machine.
-    #[arg(long, value_name = "KEY", env = "FLOTILLA_MODEL_KEY", hide_env_values = true, requires = "model_url")]
+    #[arg(long, value_name = "KEY", env = "FLOTILLA_MODEL_KEY", hide_env_values = true)]
     pub model_key: Option<String>,
     /// How many tokens the model reads at once.
     #[arg(long, value_name = "TOKENS", env = "FLOTILLA_MODEL_CONTEXT", default_value_t = 8192,
