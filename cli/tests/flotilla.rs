@@ -12,6 +12,8 @@ mod harness;
 mod model_server;
 #[path = "support/out.rs"]
 mod out;
+#[path = "support/patience.rs"]
+mod patience;
 #[path = "support/serving.rs"]
 mod serving;
 #[path = "support/state.rs"]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use backends::fleet::Fleet;
@@ -12,12 +13,14 @@ use objects::Objects;
 use protocol::TenantId;
 use service::monitoring::Metrics;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::submission::Desk;
 
 mod problem;
 mod runs;
+mod server;
 mod upload;
 
 pub use problem::Problem;
@@ -46,12 +49,13 @@ impl Api {
     /// All routes.
     pub fn router(self) -> Router {
         let limit = self.max_upload.saturating_add(MAX_REQUEST);
+        let room = from_fn_with_state(Arc::new(Semaphore::new(upload::AT_ONCE)), upload::admit);
         Router::new()
             .route("/", get(welcome))
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready))
-            .route("/api/v1/runs", post(runs::submit).get(runs::list))
+            .route("/api/v1/runs", post(runs::submit).route_layer(room).get(runs::list))
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
@@ -73,12 +77,14 @@ impl Api {
             .with_state(self)
     }
 
-    /// Serves until `shutdown`, then lets open requests end.
+    /// Serves until `shutdown`, then gives open requests a few seconds to end.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When the listener has no address to name in the log.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+        tracing::debug!(address = %listener.local_addr()?, "serving HTTP");
+        server::serve(listener, self.router(), shutdown).await;
+        Ok(())
     }
 }
 

@@ -13,14 +13,14 @@ use crate::harness::{flotilla, repository};
 use crate::model_server::{ModelServer, Reply};
 
 /// A running server, stopped with this value.
-struct Server {
-    child: Child,
-    base: String,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) base: String,
     client: Client,
 }
 
 impl Server {
-    fn start(state: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(state: &Path, more: &[&str]) -> Self {
         // Plain HTTP on this machine: no certificates, but the client wants a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut command = flotilla();
@@ -30,10 +30,16 @@ impl Server {
         let greeting = lines.next().unwrap().unwrap();
         let base = greeting.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, base, client: Client::new() }
+        Self { child, base, client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap() }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -44,11 +50,11 @@ impl Server {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.call(Method::GET, path, Vec::new(), &[]).await
     }
 
-    async fn submit_example(&self) -> Value {
+    pub(crate) async fn submit_example(&self) -> Value {
         let document = std::fs::read(repository("examples/contract.md")).unwrap();
         let (status, accepted) = self.call(Method::POST, "/api/v1/runs?name=contract.md", document, &[]).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
@@ -156,6 +162,7 @@ async fn the_same_idempotency_key_is_the_same_run_and_another_body_is_a_conflict
     assert_eq!(second["created"], false);
     assert_eq!(conflict, StatusCode::CONFLICT);
     assert_eq!(problem["code"], "idempotency_conflict");
+    assert!(problem["detail"].as_str().unwrap().contains("\"k-1\""), "{problem}");
 }
 
 #[tokio::test]
@@ -165,10 +172,14 @@ async fn hostile_calls_get_a_clear_4xx() {
     let (no_file, kind) = form(&[("name=\"request\"", b"{}")]);
     let (bad_request, _) = form(&[("name=\"file\"; filename=\"a\"", b"x"), ("name=\"request\"", br#"{"outputs": 7}"#)]);
     let (not_json, _) = form(&[("name=\"file\"; filename=\"a\"", b"x"), ("name=\"request\"", b"{")]);
+    let (two_requests, _) =
+        form(&[("name=\"file\"; filename=\"a\"", b"x"), ("name=\"request\"", b"{}"), ("name=\"request\"", b"{}")]);
     let cases = [
         ("no file", no_file, kind, 422, "file_missing"),
         ("bad request", bad_request, kind, 422, "request_invalid"),
         ("not JSON", not_json, kind, 400, "request_not_json"),
+        ("two requests", two_requests, kind, 422, "one_request_only"),
+        ("JSON without a form", b"{}".to_vec(), "application/json", 415, "form_expected"),
         ("broken form", b"--edge\r\nnonsense".to_vec(), kind, 400, "multipart_invalid"),
         ("too large", vec![b'x'; 2 * 1024 * 1024], "text/plain", 413, "too_large"),
     ];
@@ -180,6 +191,15 @@ async fn hostile_calls_get_a_clear_4xx() {
         let (status, problem) = server.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {problem}");
         assert!(problem["detail"].is_string(), "{path}: {problem}");
+    }
+    for (path, code) in [
+        ("/api/v1/runs?limit=abc", "query_invalid"),
+        ("/api/v1/runs?before=abc", "query_invalid"),
+        ("/api/v1/runs/%ff", "path_invalid"),
+        ("/api/v1/runs/%ff/result", "path_invalid"),
+    ] {
+        let (status, problem) = server.get(path).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!(code)), "{path}: {problem}");
     }
     let (status, _) = server.get("/readyz").await;
     assert_eq!(status, StatusCode::OK);

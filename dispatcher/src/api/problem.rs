@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use protocol::request::InvalidRequest;
+use protocol::request::{InvalidRequest, UnreadableRequest};
 use serde::Serialize;
 
+use super::runs::IDEMPOTENCY;
 use crate::{results, submission};
 
 /// An error as clients see it.
@@ -46,6 +48,29 @@ impl From<InvalidRequest> for Problem {
     }
 }
 
+impl From<UnreadableRequest> for Problem {
+    fn from(unreadable: UnreadableRequest) -> Self {
+        match unreadable {
+            UnreadableRequest::Invalid(invalid) => invalid.into(),
+            UnreadableRequest::NotJson(error) => {
+                Self::new(StatusCode::BAD_REQUEST, "request_not_json", format!("the request is not JSON: {error}"))
+            }
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "query_invalid", rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "path_invalid", rejection.body_text())
+    }
+}
+
 impl From<submission::Error> for Problem {
     fn from(error: submission::Error) -> Self {
         use backends::fleet::Error::Ledger;
@@ -53,8 +78,10 @@ impl From<submission::Error> for Problem {
             submission::Error::WrongDocument { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "document_mismatch", error.to_string())
             }
-            submission::Error::Fleet(Ledger(ledger::Error::IdempotencyConflict(_))) => {
-                Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
+            submission::Error::Fleet(Ledger(ledger::Error::IdempotencyConflict(key))) => {
+                let key = key.strip_prefix(IDEMPOTENCY).unwrap_or(key);
+                let detail = format!("Idempotency-Key {key:?} was used before with another document or request");
+                Self::new(StatusCode::CONFLICT, "idempotency_conflict", detail)
             }
             _ => Self::internal(&error),
         }

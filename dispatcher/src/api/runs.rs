@@ -1,6 +1,7 @@
 //! `/api/v1/runs`: submit, list, status, result, cancel.
 
 use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{Api, Problem, upload};
 use crate::results;
 use crate::submission::Submission;
+
+/// Sets keys that came over HTTP apart from those of other ways in.
+pub(super) const IDEMPOTENCY: &str = "http:";
+
+/// What an address names, or why it cannot be read.
+type Id = Result<Path<String>, PathRejection>;
 
 /// Query of a submission without a form.
 #[derive(Deserialize)]
@@ -33,12 +40,13 @@ struct Accepted {
 /// `POST /api/v1/runs`
 pub(super) async fn submit(
     State(api): State<Api>,
-    Query(query): Query<SubmitQuery>,
+    query: Result<Query<SubmitQuery>, QueryRejection>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
+    let Query(query) = query?;
     let idempotency_key = idempotency_key(&headers)?;
-    let upload = upload::receive(&api, request, query.name).await?;
+    let upload = upload::receive(api.desk.incoming(), api.max_upload, request, query.name).await?;
     let submission = Submission {
         tenant: api.tenant.clone(),
         file: upload.file.path().to_path_buf(),
@@ -60,7 +68,7 @@ pub(super) async fn submit(
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("http:{key}"))),
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("{IDEMPOTENCY}{key}"))),
         _ => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "idempotency_key_invalid",
@@ -95,7 +103,11 @@ struct Page {
 }
 
 /// `GET /api/v1/runs`
-pub(super) async fn list(State(api): State<Api>, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query?;
     let limit = query.limit.unwrap_or(50).clamp(1, 500);
     let mut runs = api.fleet.list(&api.tenant, query.before, limit + 1).await?;
     let more = runs.len() > limit;
@@ -140,14 +152,14 @@ impl Status {
 }
 
 /// `GET /api/v1/runs/{id}`
-pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let record = find(&api, &id).await?;
+pub(super) async fn status(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, id).await?;
     Ok(Json(Status::of(&record)).into_response())
 }
 
 /// `GET /api/v1/runs/{id}/result`: readable any number of times; 202 with the status while the run is under way.
-pub(super) async fn result(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let record = find(&api, &id).await?;
+pub(super) async fn result(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, id).await?;
     if !record.run.state.is_final() {
         let again = [(header::RETRY_AFTER, "1")];
         return Ok((StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response());
@@ -156,17 +168,19 @@ pub(super) async fn result(State(api): State<Api>, Path(id): Path<String>) -> Re
 }
 
 /// `POST /api/v1/runs/{id}/cancel`, `DELETE /api/v1/runs/{id}`
-pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let record = find(&api, &id).await?;
+pub(super) async fn cancel(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, id).await?;
     if record.run.state.is_final() && record.run.state != RunState::Cancelled {
         let detail = format!("the run has already {}", record.run.state);
         return Err(Problem::new(StatusCode::CONFLICT, "run_ended", detail));
     }
+    let id = record.run.id.to_string();
     api.fleet.cancel(&api.tenant, record.run.id, "cancelled over HTTP").await?;
-    status(State(api), Path(id)).await
+    status(State(api), Ok(Path(id))).await
 }
 
-async fn find(api: &Api, id: &str) -> Result<RunRecord, Problem> {
+async fn find(api: &Api, id: Id) -> Result<RunRecord, Problem> {
+    let Path(id) = id?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no_such_run", format!("there is no run {id:?}"));
     let run: RunId = id.parse().map_err(|_| missing())?;
     api.fleet.status(&api.tenant, run).await?.ok_or_else(missing)

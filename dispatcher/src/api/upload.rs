@@ -1,15 +1,27 @@
 //! Reads a document and its request from an HTTP body, streaming the document to disk.
 
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::Field;
-use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::{StatusCode, header};
+use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use protocol::request::ExtractionRequest;
 use tempfile::NamedTempFile;
+use tokio::sync::Semaphore;
 
-use super::{Api, MAX_REQUEST, Problem};
+use super::{MAX_REQUEST, Problem};
+
+/// How many uploads may come in at once.
+pub(super) const AT_ONCE: usize = 64;
+
+/// How long a client may stay silent in the middle of an upload.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What came in.
 pub(super) struct Upload {
@@ -24,18 +36,43 @@ pub(super) struct Upload {
 /// Longest file name that is kept, in characters.
 const MAX_NAME: usize = 255;
 
-/// Reads a multipart form, or a bare document with its name in the query.
-pub(super) async fn receive(api: &Api, request: Request, name: Option<String>) -> Result<Upload, Problem> {
+/// Of an upload that was not read to its end, the rest still comes over that connection.
+const CLOSE: (HeaderName, &str) = (header::CONNECTION, "close");
+
+/// Lets an upload in if there is room, and otherwise sends it away before it is read.
+pub(super) async fn admit(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = room.try_acquire() else {
+        let detail = format!("{AT_ONCE} uploads are coming in already; try again in a moment");
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_uploads", detail);
+        return ([(header::RETRY_AFTER, "1"), CLOSE], problem).into_response();
+    };
+    let response = next.run(request).await;
+    if response.status().is_success() { response } else { ([CLOSE], response).into_response() }
+}
+
+/// Reads a multipart form, or a bare document with its name in the query, of at most `limit` bytes.
+pub(super) async fn receive(
+    folder: &Path,
+    limit: usize,
+    request: Request,
+    name: Option<String>,
+) -> Result<Upload, Problem> {
+    let sink = || Sink::new(folder, limit);
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.starts_with("multipart/form-data") {
         let form = Multipart::from_request(request, &())
             .await
             .map_err(|error| Problem::new(error.status(), "multipart_invalid", error.body_text()))?;
-        return form_upload(api, form).await;
+        return form_upload(sink, form).await;
     }
-    let mut sink = Sink::new(api.max_upload)?;
+    if kind.starts_with("application/json") {
+        let detail = "send a form with the document as `file` and the JSON as `request`: \
+                      curl -F file=@invoice.pdf -F request=@request.json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected", detail));
+    }
+    let mut sink = sink()?;
     let mut body: BodyDataStream = Body::into_data_stream(request.into_body());
-    while let Some(piece) = next(&mut body).await {
+    while let Some(piece) = in_time(next(&mut body)).await? {
         let piece = piece.map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}"))
         })?;
@@ -45,39 +82,42 @@ pub(super) async fn receive(api: &Api, request: Request, name: Option<String>) -
     sink.finish(&name, ExtractionRequest::default())
 }
 
-async fn form_upload(api: &Api, mut form: Multipart) -> Result<Upload, Problem> {
+async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipart) -> Result<Upload, Problem> {
     let mut document: Option<(Sink, String)> = None;
-    let mut request = ExtractionRequest::default();
-    while let Some(mut field) = form.next_field().await? {
+    let mut request: Option<ExtractionRequest> = None;
+    while let Some(mut field) = in_time(form.next_field()).await?? {
         match field.name() {
-            Some("file") if document.is_some() => {
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "one_file_only", "send one `file` per run"));
-            }
+            Some("file") if document.is_some() => return Err(refused("one_file_only", "send one `file` per run")),
             Some("file") => {
                 let name = field.file_name().unwrap_or("document").to_owned();
-                let mut sink = Sink::new(api.max_upload)?;
-                while let Some(piece) = field.chunk().await? {
+                let mut sink = sink()?;
+                while let Some(piece) = in_time(field.chunk()).await?? {
                     sink.write(piece).await?;
                 }
                 document = Some((sink, name));
             }
-            Some("request") => request = parse(&limited(field).await?)?,
+            Some("request") if request.is_some() => {
+                return Err(refused("one_request_only", "send at most one `request` per run"));
+            }
+            Some("request") => request = Some(ExtractionRequest::parse_text(&limited(field).await?)?),
             other => {
-                let detail =
-                    format!("unknown form field {:?}; send `file` and, if you like, `request`", other.unwrap_or(""));
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_field", detail));
+                let name = other.unwrap_or_default();
+                let detail = format!("unknown form field {name:?}; send `file` and, if you like, `request`");
+                return Err(refused("unknown_field", detail));
             }
         }
     }
-    let Some((sink, name)) = document else {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "file_missing", "the form has no field `file`"));
-    };
-    sink.finish(&name, request)
+    let Some((sink, name)) = document else { return Err(refused("file_missing", "the form has no field `file`")) };
+    sink.finish(&name, request.unwrap_or_default())
+}
+
+fn refused(code: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
 }
 
 async fn limited(mut field: Field<'_>) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    while let Some(piece) = field.chunk().await? {
+    while let Some(piece) = in_time(field.chunk()).await?? {
         if bytes.len() + piece.len() > MAX_REQUEST {
             let detail = format!("the request is larger than {MAX_REQUEST} bytes");
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
@@ -87,11 +127,12 @@ async fn limited(mut field: Field<'_>) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Result<ExtractionRequest, Problem> {
-    let value = serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "request_not_json", format!("the request is not JSON: {error}"))
-    })?;
-    Ok(ExtractionRequest::parse(&value)?)
+/// Waits for the next piece of an upload, but not for ever.
+async fn in_time<T>(piece: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(SILENCE, piece).await.map_err(|_| {
+        let detail = format!("nothing came for {} seconds; send the document again", SILENCE.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "upload_stalled", detail)
+    })
 }
 
 async fn next(body: &mut BodyDataStream) -> Option<Result<Bytes, axum::Error>> {
@@ -107,8 +148,8 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(limit: usize) -> Result<Self, Problem> {
-        let file = NamedTempFile::new().map_err(|error| Problem::internal(&error))?;
+    fn new(folder: &Path, limit: usize) -> Result<Self, Problem> {
+        let file = NamedTempFile::new_in(folder).map_err(|error| Problem::internal(&error))?;
         Ok(Self { file, written: 0, limit })
     }
 
@@ -137,6 +178,9 @@ fn base_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
     use super::*;
 
     #[test]
@@ -145,5 +189,31 @@ mod tests {
         assert_eq!(base_name("C:\\docs\\invoice.pdf"), "invoice.pdf");
         assert_eq!(base_name("a\u{0}b\n.pdf"), "ab.pdf");
         assert_eq!(base_name("dir/"), "document");
+    }
+
+    /// A body that begins and then never goes on.
+    struct Stalled(Option<Bytes>);
+
+    impl futures_core::Stream for Stalled {
+        type Item = Result<Bytes, std::io::Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.take().map_or(Poll::Pending, |begin| Poll::Ready(Some(Ok(begin))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_stalls_is_a_408_whatever_its_form() {
+        let form = "--edge\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n%PDF";
+        for (kind, begin) in [("application/pdf", "%PDF"), ("multipart/form-data; boundary=edge", form)] {
+            let body = Body::from_stream(Stalled(Some(Bytes::from_static(begin.as_bytes()))));
+            let request = Request::builder().header(header::CONTENT_TYPE, kind).body(body).unwrap();
+            let started = tokio::time::Instant::now();
+
+            let Err(problem) = receive(&std::env::temp_dir(), 100, request, None).await else { panic!("accepted") };
+
+            assert_eq!(problem.into_response().status(), StatusCode::REQUEST_TIMEOUT, "{kind}");
+            assert_eq!(started.elapsed(), SILENCE, "{kind}");
+        }
     }
 }
