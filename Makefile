@@ -9,11 +9,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DENY := $(or $(shell command -v cargo-deny),.tools/cargo-deny/bin/cargo-deny)
 NEXTEST := $(shell command -v cargo-nextest)
 DOC ?=
+PROFILE ?= release
 REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run test fmt format lint doc deny advisories tests accuracy bench clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories tests accuracy bench clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,15 @@ build: needs ## Build the release binary
 run: build ## Run the example, or your own: make run DOC=a.pdf REQUEST=a.json
 	$(call say,Running $(or $(DOC),examples/invoice.pdf))
 	@$(TARGET_DIR)/release/flotilla run "$(or $(DOC),examples/invoice.pdf)" $(if $(REQUEST),--request "$(REQUEST)")
+
+up: setup ## Bring a whole fleet up on this machine, from binaries (PROFILE=debug builds faster)
+	$(call say,Building the fleet ($(PROFILE)))
+	@cargo build --profile $(if $(filter debug,$(PROFILE)),dev,$(PROFILE)) --package dispatcher --package worker --bins
+	$(call say,Bringing the fleet up)
+	@deploy/dev/up.sh $(TARGET_DIR)/$(PROFILE)
+
+down: ## End the fleet that `make up` started
+	@deploy/dev/down.sh
 
 # The tests come last, so that their totals are the last thing to read.
 test: setup fmt lint doc deny tests ## Check everything: format, lints, docs, dependencies, tests
@@ -70,6 +80,8 @@ advisories: $(DENY) ## Ask the RustSec database for known vulnerabilities (needs
 tests: setup ## Run the tests alone
 	$(call say,Running the documentation's examples)
 	@cargo test --workspace --doc --quiet
+	$(call say,Building the programs that tests start)
+	@cargo build --workspace --bins --quiet
 	$(call say,Running the tests)
 ifneq ($(NEXTEST),)
 	@cargo nextest run --workspace
@@ -85,6 +97,6 @@ bench: build ## Measure one run of a one-page document: time and memory per stag
 	$(call say,Measuring one run of a one-page document)
 	@cargo run --release --package benches --bin one_page -- $(ARGS)
 
-clean-state: ## Forget all runs and documents of the embedded system
+clean-state: down ## Forget all runs and documents of the embedded system
 	$(call say,Removing .flotilla)
 	@rm -rf .flotilla
