@@ -7,8 +7,9 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 
 use crate::config::Limits;
-use crate::pdf;
-use crate::wire::{Reply, Request};
+use crate::error::Error;
+use crate::wire::{Format, Reply, Request};
+use crate::{pdf, plain};
 
 /// Open files a child needs: its three pipes, the document, the library, and fonts that PDFium looks up.
 const OPEN_FILES: u64 = 32;
@@ -36,10 +37,22 @@ fn converse() -> io::Result<()> {
     let request: Request = serde_json::from_str(&line)?;
     limit(&request.limits)?;
     end_with_parent()?;
-    let reply: Reply = pdf::read(&request);
-    let mut answer = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut stdout = io::stdout().lock();
+    let reply = read(&request, &mut stdout);
+    writeln!(stdout)?;
+    let mut answer = BufWriter::with_capacity(64 * 1024, stdout);
     serde_json::to_writer(&mut answer, &reply)?;
     answer.flush()
+}
+
+fn read(Request { file, format, limits }: &Request, progress: &mut impl Write) -> Reply {
+    match format {
+        Format::Pdf { password, pdfium } => {
+            let begin = |page: u32| writeln!(progress, "{page}").map_err(|error| Error::io("answering", &error));
+            pdf::read(file, password.as_deref(), pdfium, limits, begin)
+        }
+        Format::Text { media_type } => plain::read(file, media_type, limits),
+    }
 }
 
 /// What the kernel holds this process to from here on, whatever the parser is talked into.

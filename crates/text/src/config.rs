@@ -61,7 +61,7 @@ pub struct ChildCommand {
 pub struct Limits {
     /// Size of the file in bytes.
     pub file_bytes: u64,
-    /// Size of a plain text file in bytes; smaller, because no child reads it and its words take many times as much.
+    /// Size of a plain text file in bytes; smaller, because nothing in it is compressed or no text.
     pub text_bytes: u64,
     /// Address space of the child in bytes.
     pub memory_bytes: u64,
@@ -71,7 +71,9 @@ pub struct Limits {
     pub wall: Duration,
     /// Pages.
     pub pages: u32,
-    /// Size of what was read, in bytes of the child's answer.
+    /// Words of the whole document.
+    pub words: u32,
+    /// Size of what was read, in bytes of the child's answer, which the parent holds in memory along with the document.
     pub output_bytes: u64,
 }
 
@@ -85,7 +87,8 @@ impl Default for Limits {
             cpu_seconds: 90,
             wall: Duration::from_secs(120),
             pages: 5_000,
-            output_bytes: 128 * MIB,
+            words: 500_000,
+            output_bytes: 64 * MIB,
         }
     }
 }

@@ -31,13 +31,20 @@ pub enum Error {
     #[error("the file is a dynamic XFA form, whose pages exist only inside Adobe software; print it to a PDF first")]
     XfaOnly,
     /// The document costs more than is allowed.
-    #[error("the document is too complex: {0}")]
-    TooComplex(Limit),
+    #[error("the document is too complex: {limit}{}", at(*page))]
+    TooComplex {
+        /// What is exceeded.
+        limit: Limit,
+        /// The page that was being read then, where that is known.
+        page: Option<u32>,
+    },
     /// The parser fell over this document.
-    #[error("the extractor crashed on this document ({how}){}", said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
+    #[error("the extractor crashed on this document ({how}{}){}", at(*page), said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
     Crashed {
         /// The signal or exit code.
         how: String,
+        /// The page that was being read then, where that is known.
+        page: Option<u32>,
         /// The end of what it wrote to its standard error, if anything.
         said: Option<String>,
     },
@@ -103,6 +110,9 @@ pub enum Limit {
     /// [`crate::Limits::pages`]
     #[error("it has more than {0} pages")]
     Pages(u32),
+    /// [`crate::Limits::words`]
+    #[error("it has more than {0} words")]
+    Words(u32),
     /// [`crate::Limits::output_bytes`]
     #[error("its text with positions takes more than {0} bytes")]
     OutputBytes(u64),
@@ -118,7 +128,7 @@ impl Error {
             Self::Corrupt { .. } => "file_corrupt",
             Self::Unsupported { .. } => "file_unsupported",
             Self::XfaOnly => "file_xfa_only",
-            Self::TooComplex(_) => "file_too_complex",
+            Self::TooComplex { .. } => "file_too_complex",
             Self::Crashed { .. } => "extractor_crashed",
             Self::Killed => "extractor_killed",
             Self::PdfiumMissing { .. } => "pdfium_missing",
@@ -142,6 +152,18 @@ impl Error {
 
     pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
         Self::Corrupt { detail: detail.into() }
+    }
+}
+
+/// ", at page 7"
+fn at(page: Option<u32>) -> String {
+    page.map(|page| format!(", at page {page}")).unwrap_or_default()
+}
+
+impl From<Limit> for Error {
+    /// A limit of the whole document rather than of one of its pages.
+    fn from(limit: Limit) -> Self {
+        Self::TooComplex { limit, page: None }
     }
 }
 

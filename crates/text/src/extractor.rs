@@ -13,8 +13,8 @@ use tokio::task::spawn_blocking;
 use crate::config::{Config, Limits, find_pdfium};
 use crate::error::{Error, Limit};
 use crate::format::{self, Format};
-use crate::wire::{Reading, Request};
-use crate::{plain, process};
+use crate::process;
+use crate::wire::{self, Reading, Request};
 
 /// A document on disk.
 #[derive(Clone)]
@@ -76,30 +76,24 @@ impl Extractor {
     /// # Errors
     /// See [`Error`]; all but `io` and `extractor_killed` are permanent.
     pub async fn extract(&self, source: &Source) -> Result<Extracted, Error> {
-        let limits = &self.config.limits;
-        match self.format_of(source).await? {
+        let (extractor, format) = match self.format_of(source).await? {
             Format::Pdf => {
-                let request = Request {
-                    file: std::path::absolute(&source.path).map_err(|error| Error::io("finding the file", &error))?,
-                    password: source.password.clone(),
-                    pdfium: find_pdfium(self.config.pdfium.as_deref())?,
-                    limits: limits.clone(),
-                };
-                let _permit = self.children.acquire().await;
-                let Reading { document, warnings } = process::read(&self.config.child, &request).await?;
-                Ok(Extracted { document, extractor: "pdfium", warnings })
+                let pdfium = find_pdfium(self.config.pdfium.as_deref())?;
+                ("pdfium", wire::Format::Pdf { password: source.password.clone(), pdfium })
             }
-            Format::Text { media_type } => {
-                let (path, limit) = (source.path.clone(), limits.text_bytes);
-                let document = blocking(move || plain::read(&path, media_type, limit)).await?;
-                Ok(Extracted { document, extractor: "plain-text", warnings: Vec::new() })
-            }
-        }
+            Format::Text { media_type } => ("plain-text", wire::Format::Text { media_type: media_type.to_owned() }),
+        };
+        let file = std::path::absolute(&source.path).map_err(|error| Error::io("finding the file", &error))?;
+        let request = Request { file, format, limits: self.config.limits.clone() };
+        let _permit = self.children.acquire().await;
+        let Reading { document, warnings } = process::read(&self.config.child, &request).await?;
+        Ok(Extracted { document, extractor, warnings })
     }
 
     async fn format_of(&self, source: &Source) -> Result<Format, Error> {
         let (path, name, limits) = (source.path.clone(), source.name.clone(), self.config.limits.clone());
-        blocking(move || format::recognise(&head(&path, &limits)?, &name)).await
+        let recognised = spawn_blocking(move || format::recognise(&head(&path, &limits)?, &name)).await;
+        recognised.unwrap_or_else(|error| Err(Error::io("reading the file", &error.into())))
     }
 }
 
@@ -113,13 +107,9 @@ fn head(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
         return Err(failed(ErrorKind::InvalidInput.into()));
     }
     if metadata.len() > limits.file_bytes {
-        return Err(Error::TooComplex(Limit::FileBytes(limits.file_bytes)));
+        return Err(Limit::FileBytes(limits.file_bytes).into());
     }
     let mut head = Vec::with_capacity(format::HEAD);
     file.take(format::HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     if head.is_empty() { Err(Error::Empty) } else { Ok(head) }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::io("reading the file", &error.into())))
 }

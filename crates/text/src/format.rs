@@ -11,9 +11,9 @@ const PDF_HEADER_WITHIN: usize = 1024;
 /// A kind of file that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Read by PDFium in a child.
+    /// Read by PDFium.
     Pdf,
-    /// Read in-process.
+    /// Read as it is.
     Text {
         /// IANA media type.
         media_type: &'static str,

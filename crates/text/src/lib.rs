@@ -1,14 +1,15 @@
 //! Document → text with layout, page by page, every word with its box.
 //!
-//! PDF files come from strangers and PDFium is a large C++ program, so a PDF is never parsed in the caller's process:
+//! Documents come from strangers and PDFium is a large C++ program, so no document is read in the caller's process:
 //! [`Extractor::extract`] starts a child, which limits itself, reads one document, answers and ends. Whatever a
-//! document does to its parser, the caller gets pages or a named [`Error`]. Plain text and Markdown are read in-process.
+//! document does to its reader, the caller gets pages or a named [`Error`].
 //!
 //! The way of a document: `extractor` decides what it is → `process` starts the child → `child` limits itself →
-//! `pdf` reads characters → `layout` makes words and lines of them.
+//! `pdf` reads characters and `layout` makes words and lines of them, or `plain` sets text on a grid → `budget` counts.
 //!
 //! An executable that extracts text must call [`child_main`] when its first argument is [`CHILD_ARGUMENT`].
 
+mod budget;
 mod child;
 mod config;
 mod error;

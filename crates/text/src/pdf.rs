@@ -1,35 +1,39 @@
 //! Reads a PDF with PDFium, character by character. Runs in the child only.
 
 use std::fs;
+use std::path::Path;
 
 use pdfium_render::prelude::*;
-use protocol::document::{Document, Line, Page};
+use protocol::document::{Document, Page};
 
+use crate::budget::Budget;
+use crate::config::Limits;
 use crate::error::{Error, Limit, Protection};
 use crate::layout;
 use crate::pdf::page::PageText;
-use crate::wire::{Reading, Request};
+use crate::wire::Reading;
 
 mod fields;
 mod frame;
 mod page;
 
-/// What a word takes in the answer besides its letters: keys, quotes and four numbers.
-const WORD_OVERHEAD: usize = 56;
-
 /// US Letter, for pages that do not even tell their size.
 const FALLBACK_SIZE: (f32, f32) = (612.0, 792.0);
 
-/// Reads the whole document.
-pub(crate) fn read(request: &Request) -> Result<Reading, Error> {
-    let limits = &request.limits;
-    let bytes = fs::read(&request.file).map_err(|error| Error::io("reading the file", &error))?;
-    let library = Pdfium::bind_to_library(&request.pdfium)
-        .map_err(|error| Error::PdfiumUnusable { path: request.pdfium.clone(), detail: error.to_string() })?;
+/// Reads the whole document; `begin` hears of each page before it is read.
+pub(crate) fn read(
+    file: &Path,
+    password: Option<&str>,
+    library: &Path,
+    limits: &Limits,
+    mut begin: impl FnMut(u32) -> Result<(), Error>,
+) -> Result<Reading, Error> {
+    let bytes = fs::read(file).map_err(|error| Error::io("reading the file", &error))?;
+    let library = Pdfium::bind_to_library(library)
+        .map_err(|error| Error::PdfiumUnusable { path: library.to_owned(), detail: error.to_string() })?;
     let pdfium = Pdfium::new(library);
-    let pdf = pdfium
-        .load_pdf_from_byte_slice(&bytes, request.password.as_deref())
-        .map_err(|error| not_opened(&error, request.password.is_some()))?;
+    let pdf =
+        pdfium.load_pdf_from_byte_slice(&bytes, password).map_err(|error| not_opened(&error, password.is_some()))?;
     if pdf.form().is_some_and(|form| form.form_type() == PdfFormType::XfaFull) {
         return Err(Error::XfaOnly);
     }
@@ -38,17 +42,15 @@ pub(crate) fn read(request: &Request) -> Result<Reading, Error> {
         return Err(Error::corrupt("it has no pages"));
     }
     if count > limits.pages {
-        return Err(Error::TooComplex(Limit::Pages(limits.pages)));
+        return Err(Limit::Pages(limits.pages).into());
     }
     let mut pages = Vec::new();
     let mut trouble = Trouble::default();
-    let mut size = 0;
+    let mut budget = Budget::new(limits);
     for number in 1..=count {
+        begin(number)?;
         let page = read_page(&pdf, number, &mut trouble);
-        size += page.lines.iter().map(weight).sum::<usize>();
-        if size as u64 > limits.output_bytes {
-            return Err(Error::TooComplex(Limit::OutputBytes(limits.output_bytes)));
-        }
+        budget.add(&page).map_err(|limit| Error::TooComplex { limit, page: Some(number) })?;
         pages.push(page);
     }
     if trouble.damaged.len() == pages.len() {
@@ -109,11 +111,6 @@ fn not_opened(error: &PdfiumError, with_password: bool) -> Error {
         }
         _ => Error::corrupt("it is truncated, or not a PDF behind its header"),
     }
-}
-
-/// About how many bytes a line takes in the answer.
-fn weight(line: &Line) -> usize {
-    line.text.len() + line.words.iter().map(|word| word.text.len() + WORD_OVERHEAD).sum::<usize>()
 }
 
 /// Reads one page; what goes wrong is noted and leaves the page empty.

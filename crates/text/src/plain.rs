@@ -1,12 +1,16 @@
 //! Plain text and Markdown, set on a fixed grid so that they have positions like everything else.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
 use protocol::document::{BBox, Document, Line, Page, Word};
 
+use crate::budget::{Budget, LONGEST_WORD};
+use crate::config::Limits;
 use crate::error::{Error, Limit};
 use crate::unicode::normalise;
+use crate::wire::Reading;
 
 /// Width of a character in points.
 const ADVANCE: f32 = 6.0;
@@ -20,6 +24,10 @@ const LINES: usize = 60;
 /// Columns of a page whose lines are no longer than that.
 const COLUMNS: usize = 80;
 
+/// A longer line, in characters, goes on in the next, so that a file without line ends has lines all the same. Paragraphs
+/// on one line stay whole.
+const LONGEST_LINE: usize = LONGEST_WORD;
+
 /// A tab goes to the next multiple of so many columns.
 const TAB: usize = 8;
 
@@ -29,30 +37,31 @@ const WINDOWS_1252: [char; 32] = [
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Reads a file; `limit` is the most bytes it may have.
-pub(crate) fn read(path: &Path, media_type: &str, limit: u64) -> Result<Document, Error> {
+/// Reads a file.
+pub(crate) fn read(path: &Path, media_type: &str, limits: &Limits) -> Result<Reading, Error> {
     let failed = |error| Error::io(format!("reading {}", path.display()), &error);
-    if fs::metadata(path).map_err(failed)?.len() > limit {
-        return Err(Error::TooComplex(Limit::FileBytes(limit)));
+    if fs::metadata(path).map_err(failed)?.len() > limits.text_bytes {
+        return Err(Limit::FileBytes(limits.text_bytes).into());
     }
-    Ok(document(&decode(&fs::read(path).map_err(failed)?), media_type))
+    let pages = pages(&decode(&fs::read(path).map_err(failed)?), limits)?;
+    Ok(Reading { document: Document { media_type: media_type.to_owned(), pages }, warnings: Vec::new() })
 }
 
 /// UTF-8 or, marked as such, UTF-16; what is neither is taken for Windows-1252, in which everything is text.
-fn decode(bytes: &[u8]) -> String {
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
-        String::from_utf16_lossy(&units)
+        let characters = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
+        characters.map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
     };
     if let Some(rest) = bytes.strip_prefix(b"\xff\xfe") {
-        return utf16(rest, u16::from_le_bytes);
+        return Cow::Owned(utf16(rest, u16::from_le_bytes));
     }
     if let Some(rest) = bytes.strip_prefix(b"\xfe\xff") {
-        return utf16(rest, u16::from_be_bytes);
+        return Cow::Owned(utf16(rest, u16::from_be_bytes));
     }
     match str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) {
-        Ok(text) => text.to_owned(),
+        Ok(text) => Cow::Borrowed(text),
         Err(_) => bytes
             .iter()
             .map(|byte| match byte {
@@ -63,26 +72,51 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-fn document(text: &str, media_type: &str) -> Document {
-    let text = normalise(text).replace("\r\n", "\n").replace('\r', "\n");
+/// Sets the text page by page, no further than the limits.
+fn pages(text: &str, limits: &Limits) -> Result<Vec<Page>, Limit> {
     let mut pages = Vec::new();
+    let mut budget = Budget::new(limits);
     // What ends with a form feed has no page behind it.
-    for sheet in text.strip_suffix(Document::PAGE_END).unwrap_or(&text).split(Document::PAGE_END) {
-        let lines: Vec<&str> = sheet.lines().collect();
-        let chunks = if lines.is_empty() { vec![&[][..]] } else { lines.chunks(LINES).collect() };
-        pages.extend(chunks.into_iter().map(page));
+    for sheet in text.strip_suffix(Document::PAGE_END).unwrap_or(text).split(Document::PAGE_END) {
+        let mut lines = lines(sheet).flat_map(pieces).peekable();
+        loop {
+            let number = u32::try_from(pages.len() + 1).unwrap_or(u32::MAX);
+            if number > limits.pages {
+                return Err(Limit::Pages(limits.pages));
+            }
+            let page = page(number, lines.by_ref().take(LINES));
+            budget.add(&page)?;
+            pages.push(page);
+            if lines.peek().is_none() {
+                break;
+            }
+        }
     }
-    for (page, number) in pages.iter_mut().zip(1..) {
-        page.number = number;
-    }
-    Document { media_type: media_type.to_owned(), pages }
+    Ok(pages)
 }
 
-/// A page, not yet numbered.
-fn page(lines: &[&str]) -> Page {
-    let lines: Vec<Line> = lines.iter().enumerate().map(|(row, text)| line(row, &expand(text))).collect();
+/// Lines end with a line feed, a carriage return, or both.
+fn lines(sheet: &str) -> impl Iterator<Item = &str> {
+    sheet.strip_suffix('\r').unwrap_or(sheet).lines().flat_map(|line| line.split('\r'))
+}
+
+/// A line in pieces that are not too long, cut behind white space where there is any.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) else { return rest.take() };
+        let words = line[..end].trim_end_matches(|character: char| !character.is_whitespace()).len();
+        let (piece, behind) = line.split_at(if words == 0 { end } else { words });
+        rest = Some(behind);
+        Some(piece)
+    })
+}
+
+fn page<'a>(number: u32, lines: impl Iterator<Item = &'a str>) -> Page {
+    let lines: Vec<Line> = lines.enumerate().map(|(row, text)| line(row, &expand(&normalise(text)))).collect();
     let longest = lines.iter().map(|line| line.bbox.x1).fold(x(COLUMNS), f32::max);
-    Page { number: 0, width: longest, height: y(LINES), lines }
+    Page { number, width: longest, height: y(LINES), lines }
 }
 
 fn line(row: usize, text: &str) -> Line {
@@ -131,10 +165,13 @@ fn y(row: usize) -> f32 {
 mod tests {
     use super::*;
 
+    fn set(text: &str) -> Vec<Page> {
+        pages(text, &Limits::default()).unwrap()
+    }
+
     #[test]
     fn every_word_has_its_place_on_the_grid() {
-        let document = document("Total:\t12.50\n\nend", "text/plain");
-        let lines = &document.pages[0].lines;
+        let lines = &set("Total:\t12.50\n\nend")[0].lines;
         assert_eq!(lines[0].text, "Total:  12.50");
         assert_eq!(lines[0].words[1], Word { text: "12.50".into(), bbox: BBox::new(48.0, 0.0, 78.0, 12.0) });
         assert_eq!((lines[1].text.as_str(), lines[1].words.len()), ("", 0));
@@ -142,14 +179,42 @@ mod tests {
     }
 
     #[test]
+    fn lines_end_as_on_any_system() {
+        for text in ["a\n\nb\n", "a\r\n\r\nb\r\n", "a\r\rb\r", "a\n\nb"] {
+            let texts: Vec<_> = set(text)[0].lines.iter().map(|line| line.text.clone()).collect();
+            assert_eq!(texts, ["a", "", "b"], "{text:?}");
+        }
+    }
+
+    #[test]
     fn pages_end_at_form_feeds_and_after_sixty_lines() {
-        let long = "line\n".repeat(61);
-        assert_eq!(document("a\u{c}b\n\u{c}", "text/plain").pages.len(), 2);
-        assert_eq!(
-            document(&long, "text/plain").pages.iter().map(|page| page.lines.len()).collect::<Vec<_>>(),
-            [60, 1]
-        );
-        assert_eq!(document("", "text/plain").pages.len(), 1);
+        assert_eq!(set("a\u{c}b\n\u{c}").len(), 2);
+        let pages = set(&"line\n".repeat(61));
+        assert_eq!(pages.iter().map(|page| (page.number, page.lines.len())).collect::<Vec<_>>(), [(1, 60), (2, 1)]);
+        assert_eq!(set("").len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_goes_on_in_the_next() {
+        let lengths = |text: &str| -> Vec<usize> {
+            set(text)[0].lines.iter().map(|line| line.words.iter().map(|word| word.text.len()).max().unwrap()).collect()
+        };
+        assert_eq!(lengths(&"x".repeat(25_000)), [10_000, 10_000, 5_000]);
+        // Between words where there are some: "word " fits 2,000 times.
+        let pages = set(&"word ".repeat(3_000));
+        let words: Vec<usize> = pages[0].lines.iter().map(|line| line.words.len()).collect();
+        assert_eq!(words, [2_000, 1_000]);
+        assert_eq!(lengths(&format!("{} {}", "a".repeat(6_000), "b".repeat(6_000))), [6_000, 6_000]);
+    }
+
+    #[test]
+    fn what_is_too_much_is_named() {
+        let limits = Limits { pages: 2, words: 100, output_bytes: 10_000, ..Limits::default() };
+        assert_eq!(pages(&"\n".repeat(121), &limits).unwrap_err(), Limit::Pages(2));
+        assert_eq!(pages("\u{c}\u{c}.", &limits).unwrap_err(), Limit::Pages(2));
+        assert_eq!(pages(&"a ".repeat(101), &limits).unwrap_err(), Limit::Words(100));
+        assert_eq!(pages(&"a".repeat(9_000), &limits).unwrap_err(), Limit::OutputBytes(10_000));
+        assert!(pages(&"a ".repeat(100), &limits).is_ok());
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::{ChildCommand, Limits};
 use crate::error::{Error, Limit};
-use crate::wire::{Reading, Reply, Request};
+use crate::wire::{Reading, Reply, Request, page_and_reply};
 
 /// How much of a child's standard error is kept.
 const SAID_BYTES: u64 = 2000;
@@ -31,30 +32,47 @@ pub(crate) async fn read(command: &ChildCommand, request: &Request) -> Result<Re
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| Error::io(format!("starting {}", command.program.display()), &error))?;
-    let Ok(conversation) = timeout(limits.wall, converse(&mut child, &line, limits)).await else {
+    let mut heard = Heard::default();
+    let Ok(status) = timeout(limits.wall, converse(&mut child, &line, limits, &mut heard)).await else {
         end(&mut child).await?;
-        return Err(Error::TooComplex(Limit::Wall(limits.wall)));
+        return Err(Error::TooComplex { limit: Limit::Wall(limits.wall), page: heard.page() });
     };
-    let Conversation { status, answer, said } = conversation?;
-    if answer.len() as u64 > limits.output_bytes {
-        return Err(Error::TooComplex(Limit::OutputBytes(limits.output_bytes)));
+    let status = status?;
+    if heard.answer.len() as u64 > limits.output_bytes {
+        return Err(Error::TooComplex { limit: Limit::OutputBytes(limits.output_bytes), page: heard.page() });
     }
     if !status.success() {
-        return Err(cause_of_death(status, &said, limits));
+        return Err(cause_of_death(status, &heard, limits));
     }
-    serde_json::from_slice::<Reply>(&answer)
-        .unwrap_or_else(|error| Err(Error::Crashed { how: format!("an unreadable answer: {error}"), said: None }))
+    // A long answer takes long enough to matter to everything else on this thread.
+    spawn_blocking(move || reply(&heard.answer))
+        .await
+        .unwrap_or_else(|error| Err(Error::io("reading the extractor's answer", &error.into())))
 }
 
-/// What a child did from its start to its end.
-struct Conversation {
-    status: ExitStatus,
+fn reply(answer: &[u8]) -> Reply {
+    let (page, reply) = page_and_reply(answer);
+    serde_json::from_slice::<Reply>(reply)
+        .unwrap_or_else(|error| Err(Error::Crashed { how: format!("an unreadable answer: {error}"), page, said: None }))
+}
+
+/// What a child wrote until its end.
+#[derive(Default)]
+struct Heard {
     /// At most one byte more than is allowed.
     answer: Vec<u8>,
-    said: String,
+    /// The beginning of its standard error.
+    said: Vec<u8>,
 }
 
-async fn converse(child: &mut Child, request: &[u8], limits: &Limits) -> Result<Conversation, Error> {
+impl Heard {
+    /// The page it was reading.
+    fn page(&self) -> Option<u32> {
+        page_and_reply(&self.answer).0
+    }
+}
+
+async fn converse(child: &mut Child, request: &[u8], limits: &Limits, heard: &mut Heard) -> Result<ExitStatus, Error> {
     let failed = |error: std::io::Error| Error::io("talking to the extractor", &error);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -62,9 +80,9 @@ async fn converse(child: &mut Child, request: &[u8], limits: &Limits) -> Result<
     };
     // A child that ends before it has read its request is judged by its end.
     let asked = stdin.write_all(request).await;
-    let (answer, said) =
-        tokio::try_join!(up_to(stdout, limits.output_bytes + 1), up_to(stderr, SAID_BYTES)).map_err(failed)?;
-    if answer.len() as u64 > limits.output_bytes {
+    let answer = up_to(stdout, limits.output_bytes + 1, &mut heard.answer);
+    tokio::try_join!(answer, up_to(stderr, SAID_BYTES, &mut heard.said)).map_err(failed)?;
+    if heard.answer.len() as u64 > limits.output_bytes {
         end(child).await?;
     }
     let status = child.wait().await.map_err(failed)?;
@@ -73,14 +91,15 @@ async fn converse(child: &mut Child, request: &[u8], limits: &Limits) -> Result<
     if status.success() {
         asked.map_err(failed)?;
     }
-    Ok(Conversation { status, answer, said: String::from_utf8_lossy(&said).trim().to_owned() })
+    Ok(status)
 }
 
-/// Reads up to a limit; then closes the pipe, so that a child that goes on writing is told so and ends.
-async fn up_to(pipe: impl AsyncRead + Unpin, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    pipe.take(limit).read_to_end(&mut bytes).await?;
-    Ok(bytes)
+/// Reads up to a limit; then closes the pipe, so that a child that goes on writing is told so and ends. What was read
+/// stays when nobody waits for the rest.
+async fn up_to(pipe: impl AsyncRead + Unpin, limit: u64, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut pipe = pipe.take(limit);
+    while pipe.read_buf(bytes).await? > 0 {}
+    Ok(())
 }
 
 async fn end(child: &mut Child) -> Result<(), Error> {
@@ -93,16 +112,18 @@ async fn end(child: &mut Child) -> Result<(), Error> {
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "cannot catch foreign exceptions"];
 
 /// Why a child ended without success.
-fn cause_of_death(status: ExitStatus, said: &str, limits: &Limits) -> Error {
+fn cause_of_death(status: ExitStatus, heard: &Heard, limits: &Limits) -> Error {
     const SIGABRT: i32 = 6;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
+    let page = heard.page();
+    let said = String::from_utf8_lossy(&heard.said).trim().to_owned();
     match status.signal() {
-        Some(SIGXCPU) => Error::TooComplex(Limit::CpuSeconds(limits.cpu_seconds)),
+        Some(SIGXCPU) => Error::TooComplex { limit: Limit::CpuSeconds(limits.cpu_seconds), page },
         Some(SIGKILL) => Error::Killed,
         Some(SIGABRT) if OUT_OF_MEMORY.iter().any(|words| said.contains(words)) || said.is_empty() => {
-            Error::TooComplex(Limit::MemoryBytes(limits.memory_bytes))
+            Error::TooComplex { limit: Limit::MemoryBytes(limits.memory_bytes), page }
         }
-        _ => Error::Crashed { how: status.to_string(), said: (!said.is_empty()).then(|| said.to_owned()) },
+        _ => Error::Crashed { how: status.to_string(), page, said: (!said.is_empty()).then_some(said) },
     }
 }

@@ -3,6 +3,7 @@
 use protocol::document::BBox;
 
 use super::{Direction, Glyph, Mark};
+use crate::budget::LONGEST_WORD;
 use crate::unicode::is_right_to_left;
 
 /// A gap wider than this part of the height ends a word even where no space is drawn.
@@ -44,6 +45,11 @@ impl Fragment {
         }
     }
 
+    /// Whether a word of both is not too long; counted in bytes, which are never fewer than its characters.
+    pub(super) const fn has_room_for(&self, next: &Self) -> bool {
+        self.text.len() + next.text.len() <= LONGEST_WORD
+    }
+
     /// Takes in what follows it.
     pub(super) fn append(&mut self, next: Self) {
         self.text.push_str(&next.text);
@@ -82,7 +88,9 @@ pub(super) fn drawn(marks: &[&Mark]) -> Vec<Fragment> {
         }
         let next = Fragment::of(glyph, space);
         match (fragments.last_mut(), last) {
-            (Some(fragment), Some(last)) if !space && glyph.continues(last) => fragment.append(next),
+            (Some(fragment), Some(last)) if !space && glyph.continues(last) && fragment.has_room_for(&next) => {
+                fragment.append(next);
+            }
             _ => fragments.push(next),
         }
         (last, space, was_leader) = (Some(glyph), false, is_leader);

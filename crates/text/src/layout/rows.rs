@@ -42,5 +42,6 @@ fn words(mut row: Vec<Fragment>) -> Vec<Fragment> {
 /// Whether a fragment continues its left neighbour.
 fn continues(left: &Fragment, right: &Fragment) -> bool {
     let gap = right.u0 - left.u1;
-    !left.space_after && !right.space_before && gap.abs() <= SAME_WORD * left.size.max(right.size)
+    let is_near = gap.abs() <= SAME_WORD * left.size.max(right.size);
+    !left.space_after && !right.space_before && is_near && left.has_room_for(right)
 }

@@ -10,6 +10,10 @@ fn limited(limits: Limits) -> Config {
     Config { limits, ..config() }
 }
 
+fn too_complex(limit: Limit, page: Option<u32>) -> Error {
+    Error::TooComplex { limit, page }
+}
+
 #[tokio::test]
 async fn a_memory_bomb_is_stopped_by_its_limit() {
     const MIB: u64 = 1024 * 1024;
@@ -19,7 +23,7 @@ async fn a_memory_bomb_is_stopped_by_its_limit() {
         assert!((bomb.len() as u64) < 3 * MIB);
         let config = limited(Limits { memory_bytes: 256 * MIB, ..Limits::default() });
         let error = read_with(config, "a.pdf", &bomb).await.unwrap_err();
-        assert_eq!(error, Error::TooComplex(Limit::MemoryBytes(256 * MIB)), "{unit:?}");
+        assert_eq!(error, too_complex(Limit::MemoryBytes(256 * MIB), Some(1)), "{unit:?}");
     }
 }
 
@@ -27,7 +31,9 @@ async fn a_memory_bomb_is_stopped_by_its_limit() {
 async fn endless_work_is_stopped_by_the_processor_limit() {
     let config = limited(Limits { cpu_seconds: 1, ..Limits::default() });
     let error = read_with(config, "a.pdf", &pdf::billion_forms()).await.unwrap_err();
-    assert_eq!(error, Error::TooComplex(Limit::CpuSeconds(1)));
+    assert_eq!(error, too_complex(Limit::CpuSeconds(1), Some(1)));
+    let message = error.to_string();
+    assert!(message.ends_with("reading it takes more than 1 s of processor time, at page 1"), "{message}");
 }
 
 #[tokio::test]
@@ -36,17 +42,61 @@ async fn endless_work_is_stopped_by_the_clock() {
     let mut config = limited(Limits { wall, ..Limits::default() });
     let mark = mark(&mut config, "stopped-by-the-clock");
     let error = read_with(config, "a.pdf", &pdf::billion_forms()).await.unwrap_err();
-    assert_eq!(error, Error::TooComplex(Limit::Wall(wall)));
+    assert!(matches!(error, Error::TooComplex { limit: Limit::Wall(reached), .. } if reached == wall), "{error}");
     assert_eq!(running(&mark), 0);
 }
 
 #[tokio::test]
-async fn pages_and_output_are_limited() {
-    let config = limited(Limits { pages: 0, ..Limits::default() });
+async fn pages_words_and_output_are_limited() {
     let invoice = std::fs::read(repository().join("examples/invoice.pdf")).unwrap();
-    assert_eq!(read_with(config, "a.pdf", &invoice).await.unwrap_err(), Error::TooComplex(Limit::Pages(0)));
-    let config = limited(Limits { output_bytes: 1000, ..Limits::default() });
-    assert_eq!(read_with(config, "a.pdf", &invoice).await.unwrap_err(), Error::TooComplex(Limit::OutputBytes(1000)));
+    let cases = [
+        (Limits { pages: 0, ..Limits::default() }, too_complex(Limit::Pages(0), None)),
+        (Limits { words: 50, ..Limits::default() }, too_complex(Limit::Words(50), Some(1))),
+        (Limits { output_bytes: 1000, ..Limits::default() }, too_complex(Limit::OutputBytes(1000), Some(1))),
+    ];
+    for (limits, expected) in cases {
+        assert_eq!(read_with(limited(limits), "a.pdf", &invoice).await.unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn the_manual_names_the_limits() {
+    let manual = include_str!("../../../../docs/errors.md").replace('\n', " ");
+    let Limits { file_bytes, text_bytes, memory_bytes, cpu_seconds, wall, pages, words, output_bytes } =
+        Limits::default();
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let gib = format!("{:.1} GiB", memory_bytes as f64 / f64::from(1 << 30));
+    let thousands = |count: u32| format!("{},{:03} ", count / 1000, count % 1000);
+    let seconds = format!("{cpu_seconds} s of processor time, {} s in all", wall.as_secs());
+    for limit in [mib(file_bytes), mib(text_bytes), gib, seconds, thousands(pages), thousands(words), mib(output_bytes)]
+    {
+        assert!(manual.contains(&limit), "docs/errors.md does not say {limit:?}");
+    }
+}
+
+#[tokio::test]
+async fn text_is_read_by_a_child_under_the_same_limits() {
+    let text = "one two\n".repeat(100_000);
+    let cases = [
+        (Limits { text_bytes: 1000, ..Limits::default() }, Limit::FileBytes(1000)),
+        (Limits { pages: 10, ..Limits::default() }, Limit::Pages(10)),
+        (Limits { words: 1000, ..Limits::default() }, Limit::Words(1000)),
+        (Limits { output_bytes: 10_000, ..Limits::default() }, Limit::OutputBytes(10_000)),
+        (Limits { memory_bytes: 20 << 20, ..Limits::default() }, Limit::MemoryBytes(20 << 20)),
+    ];
+    for (limits, limit) in cases {
+        let error = read_with(limited(limits), "a.txt", text.as_bytes()).await.unwrap_err();
+        assert_eq!(error, too_complex(limit, None));
+    }
+}
+
+#[tokio::test]
+async fn letters_without_a_gap_are_read_as_words_of_bounded_length() {
+    let content = format!("BT /F 1 Tf 0 50 Td ({}) Tj ET", "x".repeat(25_000));
+    let bytes = pdf::page("/MediaBox [0 0 14400 100]", pdf::stream("", content.as_bytes()), Vec::new());
+    let Extracted { document, .. } = read("a.pdf", &bytes).await.unwrap();
+    let lengths: Vec<usize> = words(&document).map(|word| word.text.len()).collect();
+    assert!(lengths.len() >= 2 && lengths.iter().all(|length| *length <= 10_000), "{lengths:?}");
 }
 
 #[tokio::test]
@@ -65,7 +115,8 @@ async fn dropping_the_future_ends_the_child() {
 async fn a_child_ends_with_its_parent() {
     let (_folder, source) = written("a.pdf", &pdf::billion_forms());
     let limits = serde_json::to_value(Limits::default()).unwrap();
-    let request = serde_json::json!({ "file": source.path, "password": null, "pdfium": pdfium(), "limits": limits });
+    let format = serde_json::json!({ "Pdf": { "password": null, "pdfium": pdfium() } });
+    let request = serde_json::json!({ "file": source.path, "format": format, "limits": limits });
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_text-child")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     // The kernel closes the pipe of a parent that ends, however it ends; so does dropping it.
@@ -91,7 +142,7 @@ async fn a_child_that_never_stops_talking_is_stopped() {
     let child = ChildCommand { program: "/bin/sh".into(), arguments };
     let limits = Limits { output_bytes: 100_000, wall: Duration::from_secs(10), ..Limits::default() };
     let error = read_with(Config { child, ..limited(limits) }, "a.pdf", b"%PDF-1.7").await.unwrap_err();
-    assert_eq!(error, Error::TooComplex(Limit::OutputBytes(100_000)));
+    assert_eq!(error, too_complex(Limit::OutputBytes(100_000), None));
 }
 
 /// Gives the children an argument by which they are found among all processes.
