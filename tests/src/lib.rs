@@ -1,1 +1,5 @@
-//! The fleet, specified from outside. The specifications are the test targets under `tests/`.
+//! The fleet, specified from outside. The specifications are the test targets under `tests/`; here is what they share.
+
+mod berth;
+
+pub use berth::Berth;

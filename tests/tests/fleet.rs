@@ -1,4 +1,4 @@
-//! What the fleet promises to whoever runs workflows on it, on the embedded system.
+//! What the fleet promises to whoever runs workflows on it: on the embedded system, and on real servers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
@@ -12,3 +12,57 @@ mod harness;
 mod running;
 #[path = "fleet/stopping.rs"]
 mod stopping;
+#[path = "fleet/world.rs"]
+mod world;
+
+/// Makes two tests of every spec. One that is missing here is dead code to the compiler.
+macro_rules! specs {
+    ($($topic:ident { $($claim:ident)+ })+) => {
+        specs!(@in embedded $($topic { $($claim)+ })+);
+        specs!(@in servers $($topic { $($claim)+ })+);
+    };
+    (@in $world:ident $($topic:ident { $($claim:ident)+ })+) => {
+        mod $world {
+            $(mod $topic {
+                $(#[test]
+                fn $claim() {
+                    crate::world::play(crate::world::World::$world(), crate::$topic::$claim);
+                })+
+            })+
+        }
+    };
+}
+
+specs! {
+    running {
+        each_task_sees_the_input_and_what_its_ancestors_left_behind
+        an_output_too_large_for_a_message_travels_by_reference
+        an_idempotency_key_starts_one_run
+        a_hundred_runs_submitted_at_once_all_succeed_and_each_task_is_recorded_once
+    }
+    failing {
+        a_passing_failure_is_tried_again_and_every_attempt_is_on_record
+        a_final_failure_skips_what_depends_on_it_and_nothing_else
+        a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run
+        a_panic_costs_one_attempt_and_not_the_worker
+        a_handler_that_hangs_is_stopped_at_its_hard_limit
+        the_soft_limit_tells_and_extra_time_moves_the_hard_one
+        a_snooze_counts_against_nothing_and_keeps_its_state
+        a_task_nobody_here_serves_fails_by_name_after_its_attempts
+        an_unreadable_message_goes_to_the_dead_letters_with_its_reason
+        a_duplicate_of_a_live_attempt_is_dropped
+    }
+    fan_out {
+        results_of_a_mapped_task_arrive_in_the_order_of_the_list
+        an_empty_list_is_joined_at_once
+        a_child_that_fails_for_good_fails_the_join
+        a_thousand_children_complete
+    }
+    stopping {
+        cancelling_stops_the_running_task_and_starts_no_other
+        a_run_that_has_ended_is_not_cancelled
+        a_run_past_its_deadline_fails
+        shutting_down_lets_a_running_task_finish
+        what_one_process_leaves_unfinished_the_next_one_finishes_without_repeating_finished_tasks
+    }
+}

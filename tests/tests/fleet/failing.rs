@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use worker::Stop;
 
 use crate::harness::{First, Second, Side, TestFleet, deed, state_of};
+use crate::world::World;
 
 fn single(describe: impl FnOnce(&mut protocol::TaskSpec)) -> Workflow {
     let mut flow = Workflow::named("single");
@@ -18,10 +19,8 @@ fn single(describe: impl FnOnce(&mut protocol::TaskSpec)) -> Workflow {
     flow
 }
 
-#[tokio::test]
-async fn a_passing_failure_is_tried_again_and_every_attempt_is_on_record() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_passing_failure_is_tried_again_and_every_attempt_is_on_record(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker.register::<First>(deed(|ctx, _| {
             Box::pin(async move {
                 match ctx.job().attempt {
@@ -43,10 +42,8 @@ async fn a_passing_failure_is_tried_again_and_every_attempt_is_on_record() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_final_failure_skips_what_depends_on_it_and_nothing_else() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_final_failure_skips_what_depends_on_it_and_nothing_else(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, _| {
                 Box::pin(async { Err(TaskError::permanent("file_corrupt", "it is broken").into()) })
@@ -70,10 +67,8 @@ async fn a_final_failure_skips_what_depends_on_it_and_nothing_else() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, _| {
                 Box::pin(async { Err(TaskError::permanent("judge_away", "no judge").into()) })
@@ -94,10 +89,8 @@ async fn a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run()
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_panic_costs_one_attempt_and_not_the_worker() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_panic_costs_one_attempt_and_not_the_worker(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker.register::<First>(deed(|ctx, _| {
             Box::pin(async move {
                 assert!(ctx.job().attempt > 1, "the first attempt panics");
@@ -117,13 +110,9 @@ async fn a_panic_costs_one_attempt_and_not_the_worker() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_handler_that_hangs_is_stopped_at_its_hard_limit() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
-        worker.register::<First>(deed(|_, _| Box::pin(std::future::pending())))
-    })
-    .await;
+pub(crate) async fn a_handler_that_hangs_is_stopped_at_its_hard_limit(world: &World) {
+    let fleet =
+        TestFleet::start(world, |worker| worker.register::<First>(deed(|_, _| Box::pin(std::future::pending())))).await;
 
     let flow = single(|task| {
         task.timeouts.hard = Duration::from_millis(50);
@@ -136,10 +125,8 @@ async fn a_handler_that_hangs_is_stopped_at_its_hard_limit() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn the_soft_limit_tells_and_extra_time_moves_the_hard_one() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn the_soft_limit_tells_and_extra_time_moves_the_hard_one(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker.register::<First>(deed(|ctx, _| {
             Box::pin(async move {
                 ctx.extend(Duration::from_secs(30));
@@ -163,10 +150,8 @@ async fn the_soft_limit_tells_and_extra_time_moves_the_hard_one() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_snooze_counts_against_nothing_and_keeps_its_state() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_snooze_counts_against_nothing_and_keeps_its_state(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker.register::<First>(deed(|ctx, _| {
             Box::pin(async move {
                 let looks = ctx.state()["looks"].as_u64().unwrap_or(0);
@@ -187,10 +172,8 @@ async fn a_snooze_counts_against_nothing_and_keeps_its_state() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_task_nobody_here_serves_fails_by_name_after_its_attempts() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| worker).await;
+pub(crate) async fn a_task_nobody_here_serves_fails_by_name_after_its_attempts(world: &World) {
+    let fleet = TestFleet::start(world, |worker| worker).await;
 
     let run = fleet.run(&single(|_| {}), Value::Null).await;
     let record = fleet.ends(run, RunState::Failed).await;
@@ -201,10 +184,8 @@ async fn a_task_nobody_here_serves_fails_by_name_after_its_attempts() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn an_unreadable_message_goes_to_the_dead_letters_with_its_reason() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| worker).await;
+pub(crate) async fn an_unreadable_message_goes_to_the_dead_letters_with_its_reason(world: &World) {
+    let fleet = TestFleet::start(world, |worker| worker).await;
 
     fleet.publish_raw(queues::DEFAULT, b"not a job").await;
     fleet.publish_raw(queues::CALLBACKS, b"{\"v\":1}").await;
@@ -225,22 +206,24 @@ async fn an_unreadable_message_goes_to_the_dead_letters_with_its_reason() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_duplicate_of_a_live_attempt_is_dropped() {
-    let state = tempfile::tempdir().unwrap();
+pub(crate) async fn a_duplicate_of_a_live_attempt_is_dropped(world: &World) {
     let (started, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let (count, wait) = (Arc::clone(&started), Arc::clone(&gate));
-    let fleet = TestFleet::start(state.path(), move |worker| {
-        worker.register::<First>(deed(move |_, _| {
-            let (count, wait) = (Arc::clone(&count), Arc::clone(&wait));
-            Box::pin(async move {
-                count.fetch_add(1, Ordering::SeqCst);
-                wait.acquire().await.expect("the gate stays open").forget();
-                Ok(Value::Null)
-            })
-        }))
+    let fleet = TestFleet::start(world, move |worker| {
+        worker
+            .register::<First>(deed(move |_, _| {
+                let (count, wait) = (Arc::clone(&count), Arc::clone(&wait));
+                Box::pin(async move {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    wait.acquire().await.expect("the gate stays open").forget();
+                    Ok(Value::Null)
+                })
+            }))
+            .register::<Second>(deed(|_, _| Box::pin(async { Ok(Value::Null) })))
     })
     .await;
+    let mut after = Workflow::named("after");
+    let _ = after.task::<Second>().add();
 
     let run = fleet.run(&single(|_| {}), Value::Null).await;
     let record = fleet.until(run, "it runs", |record| record.run.tasks[0].state == TaskState::Running).await;
@@ -249,14 +232,10 @@ async fn a_duplicate_of_a_live_attempt_is_dropped() {
     queued.tasks[0] = engine::TaskRun { state: TaskState::Queued, ..job };
     let job = queued.job(queued.tasks[0].id, &record.input).unwrap();
     fleet.publish_raw(queues::DEFAULT, &protocol::wire::encode(&job)).await;
-    // The copy is acknowledged while the original still runs.
-    loop {
-        let depth = fleet.broker.depth(queues::DEFAULT).await.unwrap();
-        if depth.ready == 0 && depth.unacked == 1 {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    // Behind the copy in the same line; once it has ended, the copy is in hand or settled already.
+    let behind = fleet.run(&after, Value::Null).await;
+    fleet.until(behind, "it ends", |record| record.run.state == RunState::Succeeded).await;
+    fleet.until_queue(queues::DEFAULT, "the original alone is in hand", |depth| depth.ready + depth.unacked == 1).await;
     gate.add_permits(2);
     fleet.ends(run, RunState::Succeeded).await;
 

@@ -4,6 +4,7 @@ use protocol::{RunState, TaskError, TaskState, Workflow};
 use serde_json::{Value, json};
 
 use crate::harness::{First, Second, TestFleet, Third, deed, state_of};
+use crate::world::World;
 
 /// `first` makes a list, `second` runs once per item, `third` sees all results.
 fn map_and_join() -> Workflow {
@@ -14,8 +15,8 @@ fn map_and_join() -> Workflow {
     flow
 }
 
-async fn fleet(state: &std::path::Path) -> TestFleet {
-    TestFleet::start(state, |worker| {
+async fn fleet(world: &World) -> TestFleet {
+    TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, input| {
                 Box::pin(async move { Ok((0..input.as_u64().unwrap_or(0)).collect::<Value>()) })
@@ -33,10 +34,8 @@ async fn fleet(state: &std::path::Path) -> TestFleet {
     .await
 }
 
-#[tokio::test]
-async fn results_of_a_mapped_task_arrive_in_the_order_of_the_list() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = fleet(state.path()).await;
+pub(crate) async fn results_of_a_mapped_task_arrive_in_the_order_of_the_list(world: &World) {
+    let fleet = fleet(world).await;
 
     let run = fleet.run(&map_and_join(), json!(12)).await;
     let record = fleet.ends(run, RunState::Succeeded).await;
@@ -47,10 +46,8 @@ async fn results_of_a_mapped_task_arrive_in_the_order_of_the_list() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn an_empty_list_is_joined_at_once() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = fleet(state.path()).await;
+pub(crate) async fn an_empty_list_is_joined_at_once(world: &World) {
+    let fleet = fleet(world).await;
 
     let run = fleet.run(&map_and_join(), json!(0)).await;
     let record = fleet.ends(run, RunState::Succeeded).await;
@@ -59,10 +56,8 @@ async fn an_empty_list_is_joined_at_once() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_child_that_fails_for_good_fails_the_join() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = fleet(state.path()).await;
+pub(crate) async fn a_child_that_fails_for_good_fails_the_join(world: &World) {
+    let fleet = fleet(world).await;
 
     let run = fleet.run(&map_and_join(), json!(20)).await;
     let record = fleet.ends(run, RunState::Failed).await;
@@ -73,10 +68,8 @@ async fn a_child_that_fails_for_good_fails_the_join() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_thousand_children_complete() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_thousand_children_complete(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, _| Box::pin(async { Ok((0..1000).collect::<Value>()) })))
             .register::<Second>(deed(|_, item| Box::pin(async move { Ok(item) })))

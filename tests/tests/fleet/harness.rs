@@ -1,21 +1,15 @@
 //! A fleet of one process, spoken to in the words of its users.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backends::fleet::{Fleet, topology};
-use broker::memory::MemoryBroker;
-use broker::{Broker, Message};
-use coordination::Coordination;
-use coordination::in_process::InProcess;
-use ledger::sqlite::SqliteLedger;
-use ledger::{Ledger, NewRun, RunRecord};
-use objects::Objects;
-use objects::filesystem::Filesystem;
+use backends::fleet::Fleet;
+use backends::stack::Stack;
+use broker::{Broker, Depth, Message};
+use ledger::{NewRun, RunRecord};
 use protocol::workflow::queues;
 use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
 use serde_json::Value;
@@ -23,8 +17,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Builder, Config, Context, Handle, Ports, Stop, Worker};
 
+use crate::world::{Connected, World};
+
 /// Longest time anything here may take before the test calls it stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Defines a task over plain JSON.
 macro_rules! task {
@@ -74,28 +70,23 @@ pub(crate) struct TestFleet {
     pub(crate) broker: Arc<dyn Broker>,
     shutdown: CancellationToken,
     parts: Vec<JoinHandle<()>>,
+    stack: Option<Stack>,
 }
 
 impl TestFleet {
-    /// Starts a fleet in a folder; whatever an earlier one left there is taken up.
-    pub(crate) async fn start(state: &Path, serve: impl FnOnce(Builder) -> Builder) -> Self {
-        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.join("ledger.sqlite")).await.unwrap());
-        let objects: Arc<dyn Objects> = Arc::new(Filesystem::new(state.join("objects")));
-        let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
-        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(topology(5)));
+    /// Starts a fleet; whatever an earlier one left in that world is taken up.
+    pub(crate) async fn start(world: &World, serve: impl FnOnce(Builder) -> Builder) -> Self {
+        let Connected { ledger, broker, objects, coordination, forgetful, stack } = world.connect().await;
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
         let shutdown = CancellationToken::new();
-        let ports = Ports {
-            broker: Arc::clone(&broker),
-            objects: Arc::clone(&objects),
-            coordination: Arc::clone(&coordination),
-        };
+        let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
         let worker = serve(Worker::builder(ports, worker_config())).build();
         let callbacks =
             worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), shutdown.clone());
-        let logging =
-            worker::logging::run(Arc::clone(&broker), Arc::clone(&ledger), Arc::clone(&coordination), shutdown.clone());
-        fleet.recover().await.unwrap();
+        let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, shutdown.clone());
+        if forgetful {
+            fleet.recover().await.unwrap();
+        }
         let clock = dispatcher::clock::run(fleet.clone(), shutdown.clone());
         let stop = shutdown.clone();
         let parts = vec![
@@ -104,7 +95,7 @@ impl TestFleet {
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
-        Self { fleet, broker, shutdown, parts }
+        Self { fleet, broker, shutdown, parts, stack }
     }
 
     /// Starts a run of a workflow.
@@ -155,16 +146,21 @@ impl TestFleet {
 
     /// Waits until no queue of jobs or outcomes holds a message.
     pub(crate) async fn queues_empty(&self) {
-        let started = tokio::time::Instant::now();
         for queue in queues::WORK.into_iter().chain([queues::CALLBACKS]) {
-            loop {
-                let depth = self.broker.depth(queue).await.unwrap();
-                if depth.ready + depth.unacked == 0 {
-                    break;
-                }
-                assert!(started.elapsed() < PATIENCE, "queue {queue} still holds {depth:?}");
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            self.until_queue(queue, "it is empty", |depth| depth.ready + depth.unacked == 0).await;
+        }
+    }
+
+    /// Waits until a queue is as described.
+    pub(crate) async fn until_queue(&self, queue: &str, what: &str, holds: impl Fn(Depth) -> bool) {
+        let started = tokio::time::Instant::now();
+        loop {
+            let depth = self.broker.depth(queue).await.unwrap();
+            if holds(depth) {
+                return;
             }
+            assert!(started.elapsed() < PATIENCE, "waited in vain for queue {queue} until {what}: {depth:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -179,6 +175,9 @@ impl TestFleet {
         for part in self.parts {
             tokio::time::timeout(PATIENCE, part).await.expect("a part of the fleet did not stop").unwrap();
         }
+        if let Some(stack) = self.stack {
+            stack.close().await;
+        }
     }
 }
 
@@ -191,8 +190,9 @@ fn worker_config() -> Config {
     Config {
         name: format!("test-{}", uuid::Uuid::now_v7()),
         queues: queues::WORK.map(str::to_owned).to_vec(),
-        concurrency: 4,
-        prefetch: 4,
+        // Over real servers every task waits for confirms: many have to wait side by side.
+        concurrency: 32,
+        prefetch: 32,
         lease_ttl: Duration::from_secs(5),
         grace: Duration::from_millis(300),
     }

@@ -4,11 +4,10 @@ use protocol::{RunState, TaskOutput, Workflow};
 use serde_json::{Value, json};
 
 use crate::harness::{First, Second, TestFleet, Third, deed};
+use crate::world::World;
 
-#[tokio::test]
-async fn each_task_sees_the_input_and_what_its_ancestors_left_behind() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn each_task_sees_the_input_and_what_its_ancestors_left_behind(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, input| Box::pin(async move { Ok(json!({ "first": input["n"] })) })))
             .register::<Second>(deed(|ctx, _| {
@@ -35,12 +34,10 @@ async fn each_task_sees_the_input_and_what_its_ancestors_left_behind() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn an_output_too_large_for_a_message_travels_by_reference() {
-    let state = tempfile::tempdir().unwrap();
+pub(crate) async fn an_output_too_large_for_a_message_travels_by_reference(world: &World) {
     let large = "x".repeat(3 * protocol::Payload::INLINE_LIMIT);
     let expected = large.len();
-    let fleet = TestFleet::start(state.path(), move |worker| {
+    let fleet = TestFleet::start(world, move |worker| {
         worker
             .register::<First>(deed(move |_, _| {
                 let large = large.clone();
@@ -66,13 +63,10 @@ async fn an_output_too_large_for_a_message_travels_by_reference() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn an_idempotency_key_starts_one_run() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
-        worker.register::<First>(deed(|_, input| Box::pin(async move { Ok(input) })))
-    })
-    .await;
+pub(crate) async fn an_idempotency_key_starts_one_run(world: &World) {
+    let fleet =
+        TestFleet::start(world, |worker| worker.register::<First>(deed(|_, input| Box::pin(async move { Ok(input) }))))
+            .await;
     let mut single = Workflow::named("single");
     let _ = single.task::<First>().add();
 
@@ -87,10 +81,8 @@ async fn an_idempotency_key_starts_one_run() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_hundred_runs_submitted_at_once_all_succeed_and_each_task_is_recorded_once() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_hundred_runs_submitted_at_once_all_succeed_and_each_task_is_recorded_once(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, input| Box::pin(async move { Ok(input) })))
             .register::<Second>(deed(|ctx, _| Box::pin(async move { Ok(ctx.output::<First>().await?) })))

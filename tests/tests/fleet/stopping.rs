@@ -8,6 +8,7 @@ use protocol::{RunState, TaskState, TenantId, Workflow};
 use serde_json::{Value, json};
 
 use crate::harness::{First, Second, TestFleet, deed, state_of};
+use crate::world::World;
 
 fn chain() -> Workflow {
     let mut flow = Workflow::named("chain");
@@ -25,12 +26,10 @@ impl Drop for Dropped {
     }
 }
 
-#[tokio::test]
-async fn cancelling_stops_the_running_task_and_starts_no_other() {
-    let state = tempfile::tempdir().unwrap();
+pub(crate) async fn cancelling_stops_the_running_task_and_starts_no_other(world: &World) {
     let dropped = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&dropped);
-    let fleet = TestFleet::start(state.path(), move |worker| {
+    let fleet = TestFleet::start(world, move |worker| {
         worker
             .register::<First>(deed(move |_, _| {
                 let guard = Dropped(Arc::clone(&count));
@@ -55,10 +54,8 @@ async fn cancelling_stops_the_running_task_and_starts_no_other() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_run_that_has_ended_is_not_cancelled() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_run_that_has_ended_is_not_cancelled(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, _| Box::pin(async { Ok(Value::Null) })))
             .register::<Second>(deed(|_, _| Box::pin(async { Ok(Value::Null) })))
@@ -73,10 +70,8 @@ async fn a_run_that_has_ended_is_not_cancelled() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn a_run_past_its_deadline_fails() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn a_run_past_its_deadline_fails(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|_, _| Box::pin(std::future::pending())))
             .register::<Second>(deed(|_, _| Box::pin(async { Ok(Value::Null) })))
@@ -90,10 +85,8 @@ async fn a_run_past_its_deadline_fails() {
     fleet.stop().await;
 }
 
-#[tokio::test]
-async fn shutting_down_lets_a_running_task_finish() {
-    let state = tempfile::tempdir().unwrap();
-    let fleet = TestFleet::start(state.path(), |worker| {
+pub(crate) async fn shutting_down_lets_a_running_task_finish(world: &World) {
+    let fleet = TestFleet::start(world, |worker| {
         worker
             .register::<First>(deed(|ctx, _| {
                 Box::pin(async move {
@@ -113,12 +106,12 @@ async fn shutting_down_lets_a_running_task_finish() {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn what_one_process_leaves_unfinished_the_next_one_finishes_without_repeating_finished_tasks() {
-    let state = tempfile::tempdir().unwrap();
+pub(crate) async fn what_one_process_leaves_unfinished_the_next_one_finishes_without_repeating_finished_tasks(
+    world: &World,
+) {
     let firsts = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&firsts);
-    let fleet = TestFleet::start(state.path(), move |worker| {
+    let fleet = TestFleet::start(world, move |worker| {
         worker
             .register::<First>(deed(move |_, _| {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -132,7 +125,7 @@ async fn what_one_process_leaves_unfinished_the_next_one_finishes_without_repeat
     fleet.stop().await;
 
     let count = Arc::clone(&firsts);
-    let fleet = TestFleet::start(state.path(), move |worker| {
+    let fleet = TestFleet::start(world, move |worker| {
         worker
             .register::<First>(deed(move |_, _| {
                 count.fetch_add(1, Ordering::SeqCst);

@@ -1,0 +1,190 @@
+//! A place of a spec's own at RabbitMQ, Postgres, Redis and in the file system, given back whatever happens.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests say where they stopped")]
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use backends::stack::{Database, Servers};
+use clap::Parser;
+use lapin::options::QueueDeleteOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const ADVICE: &str = "Start it with `make setup`, or name another one in";
+
+/// Names at the servers that nobody else uses: queues and Redis keys with a prefix, a Postgres schema, a folder.
+/// Dropping it deletes all of them; by then, whoever used them has to be gone.
+pub struct Berth {
+    flags: Flags,
+    amqp: String,
+    redis: String,
+    folder: TempDir,
+}
+
+/// The flags that the processes of a fleet have in common.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    servers: Servers,
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Berth {
+    /// A berth at servers that answer; its schema is empty.
+    ///
+    /// # Panics
+    /// When a server does not answer, with advice.
+    #[must_use]
+    pub fn take() -> Self {
+        let amqp = address("FLOTILLA_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672/%2f");
+        let redis = address("FLOTILLA_TEST_REDIS", "redis://127.0.0.1:6379");
+        let postgres = address("FLOTILLA_TEST_POSTGRES", "postgres://flotilla:flotilla@127.0.0.1:5432/flotilla_test");
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let flags = [
+            "--amqp-url".to_owned(),
+            amqp.clone(),
+            "--queue-prefix".to_owned(),
+            format!("spec-{id}."),
+            "--redis-url".to_owned(),
+            redis.clone(),
+            "--postgres-url".to_owned(),
+            postgres,
+            "--postgres-schema".to_owned(),
+            format!("spec_{id}"),
+            // A hundred is all that a server gives by default, and specs run side by side.
+            "--postgres-connections".to_owned(),
+            "3".to_owned(),
+            "--objects-dir".to_owned(),
+            folder.path().join("objects").to_str().unwrap().to_owned(),
+        ];
+        let flags = Flags::parse_from(["spec".to_owned()].into_iter().chain(flags));
+        let berth = Self { flags, amqp, redis, folder };
+        berth.expect_servers();
+        berth
+    }
+
+    /// Where its queues, keys and objects are.
+    #[must_use]
+    pub fn servers(&self) -> &Servers {
+        &self.flags.servers
+    }
+
+    /// Where its ledger is.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.flags.database
+    }
+
+    /// A folder for whatever else a spec writes.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The same as variables of the environment, for processes.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let (servers, database) = (self.servers(), self.database());
+        let objects = self.folder().join("objects");
+        vec![
+            ("FLOTILLA_AMQP_URL", servers.amqp_url.clone()),
+            ("FLOTILLA_QUEUE_PREFIX", servers.queue_prefix.clone()),
+            ("FLOTILLA_REDIS_URL", servers.redis_url.clone()),
+            ("FLOTILLA_POSTGRES_URL", database.postgres_url.clone()),
+            ("FLOTILLA_POSTGRES_SCHEMA", database.postgres_schema.clone()),
+            ("FLOTILLA_POSTGRES_CONNECTIONS", database.postgres_connections.to_string()),
+            ("FLOTILLA_OBJECTS_DIR", objects.to_str().unwrap().to_owned()),
+        ]
+    }
+
+    fn expect_servers(&self) {
+        let (amqp, postgres) = (self.amqp.clone(), self.database().postgres_url.clone());
+        let (rabbitmq, database) = aside(async move {
+            let rabbitmq = within(lapin::Connection::connect(&amqp, lapin::ConnectionProperties::default())).await;
+            let database = within(PgConnection::connect(&postgres)).await;
+            (rabbitmq.map(drop), database.map(drop))
+        });
+        if let Err(error) = rabbitmq {
+            panic!("RabbitMQ cannot be used: {error}. {ADVICE} FLOTILLA_TEST_AMQP.");
+        }
+        if let Err(error) = database {
+            panic!("Postgres cannot be used: {error}. {ADVICE} FLOTILLA_TEST_POSTGRES.");
+        }
+        if let Err(error) = redis_connection(&self.redis) {
+            panic!("Redis cannot be used: {error}. {ADVICE} FLOTILLA_TEST_REDIS.");
+        }
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        let (amqp, redis) = (self.amqp.clone(), self.redis.clone());
+        let (prefix, url) = (self.servers().queue_prefix.clone(), self.database().postgres_url.clone());
+        let schema = self.database().postgres_schema.clone();
+        let given_back = std::panic::catch_unwind(move || {
+            delete_keys(&redis, &prefix);
+            aside(async move {
+                delete_queues(&amqp, &prefix).await;
+                drop_schema(&url, &schema).await;
+            });
+        });
+        // A spec that fails says why; that its berth could not be given back either is not the reason.
+        assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the servers");
+    }
+}
+
+fn address(variable: &str, usual: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| usual.to_owned())
+}
+
+/// Runs to the end on a thread of its own: whoever asks may be on a runtime that must not wait.
+fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let thread = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work)
+    });
+    thread.join().unwrap()
+}
+
+async fn within<T, E: std::fmt::Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not answer".to_owned()),
+    }
+}
+
+async fn delete_queues(amqp: &str, prefix: &str) {
+    let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for queue in backends::fleet::topology(1).queues {
+        channel.queue_delete(format!("{prefix}{queue}").into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+}
+
+async fn drop_schema(url: &str, schema: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let statement = AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+fn redis_connection(url: &str) -> redis::RedisResult<redis::Connection> {
+    let mut connection = redis::Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
+    redis::cmd("PING").query::<String>(&mut connection)?;
+    Ok(connection)
+}
+
+fn delete_keys(url: &str, prefix: &str) {
+    let mut connection = redis_connection(url).unwrap();
+    let keys = redis::cmd("KEYS").arg(format!("*{prefix}*")).query::<Vec<String>>(&mut connection).unwrap();
+    if !keys.is_empty() {
+        redis::cmd("DEL").arg(keys).query::<()>(&mut connection).unwrap();
+    }
+}

@@ -1,0 +1,89 @@
+//! What a fleet stands on: the ports of the embedded system, or real servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backends::stack::Stack;
+use broker::Broker;
+use broker::memory::MemoryBroker;
+use coordination::Coordination;
+use coordination::in_process::InProcess;
+use ledger::Ledger;
+use ledger::sqlite::SqliteLedger;
+use objects::Objects;
+use objects::filesystem::Filesystem;
+use specs::Berth;
+use tempfile::TempDir;
+
+/// How often a job is delivered before it counts as poison.
+const DELIVERY_LIMIT: u32 = 5;
+
+/// How long whatever a failed spec left running may take to end.
+const END: Duration = Duration::from_secs(5);
+
+/// Where one spec takes place. Fleets that are started in it one after another find what the earlier ones left.
+pub(crate) enum World {
+    /// Memory broker, SQLite, in-process coordination: what `flotilla run` uses.
+    Embedded(TempDir),
+    /// RabbitMQ with quorum queues, Postgres, Redis.
+    Servers(Box<Berth>),
+}
+
+/// Connected ports.
+pub(crate) struct Connected {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) coordination: Arc<dyn Coordination>,
+    /// Whether the broker forgets everything with the process.
+    pub(crate) forgetful: bool,
+    pub(crate) stack: Option<Stack>,
+}
+
+impl World {
+    pub(crate) fn embedded() -> Self {
+        Self::Embedded(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn servers() -> Self {
+        Self::Servers(Box::new(Berth::take()))
+    }
+
+    /// Connects as a new process would.
+    pub(crate) async fn connect(&self) -> Connected {
+        match self {
+            Self::Embedded(folder) => Connected {
+                ledger: Arc::new(SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.unwrap()),
+                broker: Arc::new(MemoryBroker::new(backends::fleet::topology(DELIVERY_LIMIT))),
+                objects: Arc::new(Filesystem::new(folder.path().join("objects"))),
+                coordination: Arc::new(InProcess::new()),
+                forgetful: true,
+                stack: None,
+            },
+            Self::Servers(berth) => {
+                ledger::postgres::migrate(&berth.database().config()).await.unwrap();
+                let stack = berth.servers().connect().await.unwrap();
+                Connected {
+                    ledger: Arc::new(berth.database().connect().await.unwrap()),
+                    broker: Arc::clone(&stack.broker),
+                    objects: Arc::clone(&stack.objects),
+                    coordination: Arc::clone(&stack.coordination),
+                    forgetful: false,
+                    stack: Some(stack),
+                }
+            }
+        }
+    }
+}
+
+/// Plays a spec in a world. Whatever it left running has ended before the world does, also when it fails: what still
+/// runs would make deleted queues again.
+pub(crate) fn play(world: World, spec: impl AsyncFnOnce(&World)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(spec(&world))));
+    runtime.shutdown_timeout(END);
+    drop(world);
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
