@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use dispatcher::results;
 use dispatcher::submission::{self, Submission, hash};
+use ledger::Submitted;
 use protocol::request::{ExtractionRequest, UnreadableRequest};
 use protocol::result::ExtractionResult;
 use protocol::{Lifecycle, LifecycleEvent, RunId, RunState, TenantId};
@@ -99,19 +100,7 @@ async fn run(
     let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE).await?;
     let tenant = TenantId::default_tenant();
     let announcements = embedded.fleet.watch();
-    let key = idempotency_key(command, &request).await?;
-    let submission = Submission {
-        tenant: tenant.clone(),
-        file: command.document.clone(),
-        file_name: command.document.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        request,
-        idempotency_key: key,
-    };
-    let submitted = embedded.desk.submit(submission).await?;
-    let known = embedded.fleet.status(&tenant, submitted.id).await?;
-    if !submitted.created && !command.json && known.is_some_and(|record| record.run.state.is_final()) {
-        say("shown from an earlier run; --fresh starts over");
-    }
+    let submitted = submit(&embedded, command, request, &tenant).await?;
     let ended = tokio::select! {
         ended = wait(&embedded, &tenant, submitted.id, announcements) => { ended?; true }
         () = shutdown.requested() => false,
@@ -126,6 +115,41 @@ async fn run(
     shutdown.trigger();
     embedded.tasks.join(GRACE + Duration::from_secs(2)).await?;
     Ok(result)
+}
+
+/// Submits the document. With --state, a run that was begun before is taken up and one that is finished is shown again;
+/// one that ended with errors is worth another try.
+async fn submit(
+    embedded: &Embedded,
+    command: &Run,
+    request: ExtractionRequest,
+    tenant: &TenantId,
+) -> anyhow::Result<Submitted> {
+    let key = idempotency_key(command, &request).await?;
+    let submission = Submission {
+        tenant: tenant.clone(),
+        file: command.document.clone(),
+        file_name: command.document.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        request,
+        idempotency_key: None,
+    };
+    let mut tries = 0_u32;
+    loop {
+        let idempotency_key = key.as_ref().map(|key| format!("{key}:{tries}"));
+        let submitted = embedded.desk.submit(Submission { idempotency_key, ..submission.clone() }).await?;
+        let record = embedded.fleet.status(tenant, submitted.id).await?;
+        let Some(record) = record.filter(|record| !submitted.created && record.run.state.is_final()) else {
+            return Ok(submitted);
+        };
+        let result = results::assemble(&record, embedded.objects.as_ref()).await?;
+        if result.status == RunState::Succeeded && result.collated.errors.is_empty() {
+            if !command.json {
+                say("shown from an earlier run; --fresh starts over");
+            }
+            return Ok(submitted);
+        }
+        tries += 1;
+    }
 }
 
 /// The same document with the same questions and the same reader is the same run.

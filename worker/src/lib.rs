@@ -1,7 +1,7 @@
 //! The workers: they take jobs, run handlers and report how it went.
 //!
 //! [`Worker`] serves job queues with any set of handlers; [`stages`] holds the six of the document workflow.
-//! [`callbacks`] and [`logging`] serve the two queues that workers write to. Only the [`runner`] acknowledges,
+//! [`callbacks`] and [`logging`] serve the two queues that workers write to. Only the runner acknowledges,
 //! retries, times out, catches panics, counts and opens spans; handlers stay about documents.
 
 pub mod callbacks;

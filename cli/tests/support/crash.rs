@@ -162,3 +162,49 @@ fn one_failing_prompt_costs_one_answer() {
     assert_eq!(result["model"], "test");
     assert_eq!(result["usage"]["input_tokens"], 200);
 }
+
+#[test]
+fn a_run_without_a_single_answer_fails_and_is_tried_again_by_the_same_command() {
+    let state = tempfile::tempdir().unwrap();
+    let state = state.path().to_str().unwrap();
+    let repaired = Arc::new(AtomicBool::new(false));
+    let script_repaired = Arc::clone(&repaired);
+    let server = ModelServer::start(Arc::new(move |_, _| {
+        if script_repaired.load(Ordering::SeqCst) { Reply::Value(json!("Flotilla")) } else { Reply::Status(401) }
+    }));
+
+    let refused = Ran::from(command(state, &server.url()).output().unwrap());
+    repaired.store(true, Ordering::SeqCst);
+    let answered = Ran::from(command(state, &server.url()).output().unwrap());
+
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert_eq!(refused.json()["errors"]["agentic-extract"]["code"], "no_prompt_answered");
+    assert_eq!(answered.code, 0, "{}", answered.stderr);
+    assert_eq!(answered.json()["status"], "succeeded");
+}
+
+#[test]
+fn a_process_that_was_suspended_for_longer_than_its_leases_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let awake = Arc::new(AtomicBool::new(false));
+    let script_awake = Arc::clone(&awake);
+    let server = ModelServer::start(Arc::new(move |_, _| {
+        until("the process goes on", || script_awake.load(Ordering::SeqCst));
+        Reply::Value(json!("Flotilla"))
+    }));
+    let signal = |name: &str, child: &std::process::Child| {
+        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+
+    let child = command(state.path().to_str().unwrap(), &server.url()).spawn().unwrap();
+    until("the model is asked", || server.calls() > 0);
+    signal("-STOP", &child);
+    // A lease lasts five seconds; this is the suspension itself, not a wait for something.
+    std::thread::park_timeout(Duration::from_millis(6500));
+    awake.store(true, Ordering::SeqCst);
+    signal("-CONT", &child);
+    let ran = Ran::from(child.wait_with_output().unwrap());
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.json()["status"], "succeeded");
+}

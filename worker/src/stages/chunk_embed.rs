@@ -1,7 +1,7 @@
 //! Stage 2: cuts the text into chunks with positions and builds the keyword index.
 //!
 //! Embeddings are made only where an embedding adapter is configured; this version knows none, so a request that
-//! asks for one is told so in its log and served by keywords.
+//! asks for one is served by keywords, and its result says so (`ExtractionRequest::unsupported`).
 
 use std::sync::Arc;
 
@@ -30,9 +30,6 @@ impl Handle<ChunkEmbed> for Handler {
         let text = ctx.output::<ExtractText>().await?;
         let document: Document = ctx.load(&text.document).await?;
         let settings = &request.tool_settings;
-        if !settings.embedding.is_empty() {
-            ctx.log("warn", "no embedding adapter is available: passages are found by keywords");
-        }
         let chunking = Chunking::choose(
             self.model.info().context_tokens,
             settings.chunk_size,

@@ -23,11 +23,12 @@ impl Handle<Collate> for Handler {
         let text = ctx.output::<ExtractText>().await?;
         let graph = ctx.output::<GenerateDigraph>().await?;
         let answers = ctx.output::<AgenticExtract>().await?;
+        let warnings = text.warnings.into_iter().chain(graph_warnings(&graph)).chain(request.unsupported()).collect();
         let mut collated = Collated {
             document: DocumentSummary { name: request.file_name, sha256: request.file_hash, pages: text.pages },
             model: answers.model,
             usage: answers.usage,
-            warnings: text.warnings.into_iter().chain(graph_warnings(&graph)).collect(),
+            warnings,
             types: graph.questions.iter().map(|one| (one.name.clone(), one.kind.as_str().to_owned())).collect(),
             ..Collated::default()
         };
