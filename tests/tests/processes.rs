@@ -1,0 +1,16 @@
+//! What the fleet promises as separate programs: together, killed, drained, in pairs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
+
+#[path = "processes/fleet.rs"]
+mod fleet;
+#[path = "processes/killed.rs"]
+mod killed;
+#[path = "processes/model.rs"]
+mod model;
+#[path = "processes/process.rs"]
+mod process;
+#[path = "processes/stopped.rs"]
+mod stopped;
+#[path = "processes/together.rs"]
+mod together;

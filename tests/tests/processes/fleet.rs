@@ -1,0 +1,238 @@
+//! A fleet of real processes, spoken to over HTTP; its record is read in the ledger.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use backends::stack::Stack;
+use ledger::postgres::PostgresLedger;
+use ledger::{Ledger, RunRecord, RunSummary};
+use protocol::workflow::queues;
+use protocol::{RunId, RunState, TaskState, TenantId};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use specs::Berth;
+
+use crate::process::{LOOK, Process, command};
+
+/// How long anything may take before the spec calls it stuck.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Everything that a fleet consists of.
+pub(crate) const ROLES: [&str; 6] = [
+    "dispatcher",
+    "worker-file-processing",
+    "worker-api-processing",
+    "worker-default",
+    "worker-callbacks",
+    "worker-logging",
+];
+
+/// A document with its questions.
+pub(crate) struct Document {
+    pub(crate) path: PathBuf,
+    pub(crate) request: PathBuf,
+}
+
+/// The servers that the processes share, and whoever looks at them from outside.
+pub(crate) struct Fleet {
+    pub(crate) client: Client,
+    ledger: PostgresLedger,
+    stack: Stack,
+    /// The last to go: nobody must use it any more by then.
+    berth: Berth,
+}
+
+impl Document {
+    /// One of `examples/`.
+    pub(crate) fn example(name: &str) -> Self {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let request = Path::new(name).with_extension("request.json");
+        Self { path: examples.join(name), request: examples.join(request) }
+    }
+
+    /// A page with one question, written into that folder.
+    pub(crate) fn one_question(folder: &Path) -> Self {
+        let (path, request) = (folder.join("page.md"), folder.join("page.request.json"));
+        std::fs::write(&path, "# Delivery note\n\nSupplier: Flotilla\n").unwrap();
+        let question = json!({ "name": "supplier", "prompt": "Who is the supplier?", "type": "text" });
+        std::fs::write(&request, json!({ "outputs": [question] }).to_string()).unwrap();
+        Self { path, request }
+    }
+
+    fn form(&self) -> Vec<u8> {
+        let file_name = self.path.file_name().unwrap().to_str().unwrap();
+        let file = std::fs::read(&self.path).unwrap();
+        let request = std::fs::read(&self.request).unwrap();
+        let mut body = Vec::new();
+        for (part, content) in [(format!("file\"; filename=\"{file_name}"), file), ("request".to_owned(), request)] {
+            let head = format!("--edge\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\r\n");
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(&content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--edge--\r\n");
+        body
+    }
+}
+
+impl Fleet {
+    /// The servers, with an up-to-date schema and no process yet.
+    pub(crate) async fn without_processes() -> Self {
+        // Plain HTTP on this machine: no certificates, but the client wants a provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let berth = Berth::take();
+        let migrated = command(&berth, "dispatcher").arg("migrate").output().unwrap();
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        let ledger = berth.database().connect().await.unwrap();
+        let stack = berth.servers().connect().await.unwrap();
+        let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { client, ledger, stack, berth }
+    }
+
+    /// Starts one more process and waits until it is ready.
+    pub(crate) async fn start(&self, role: &str, more: &[String]) -> Process {
+        let mut process = Process::start(&self.berth, role, more);
+        process.ready(&self.client).await;
+        process
+    }
+
+    /// Starts several processes and waits until all are ready; they come in the order of their roles.
+    pub(crate) async fn start_all(&self, roles: &[&str]) -> Vec<Process> {
+        let mut processes: Vec<Process> = roles.iter().map(|role| Process::start(&self.berth, role, &[])).collect();
+        for process in &mut processes {
+            process.ready(&self.client).await;
+        }
+        processes
+    }
+
+    /// A folder for whatever a spec writes.
+    pub(crate) fn folder(&self) -> &Path {
+        self.berth.folder()
+    }
+
+    /// Submits a document over HTTP.
+    pub(crate) async fn submit(&self, dispatcher: &Process, document: &Document) -> RunId {
+        let request = self.client.post(dispatcher.url("/api/v1/runs")).body(document.form());
+        let response = request.header("content-type", "multipart/form-data; boundary=edge").send().await.unwrap();
+        let status = response.status();
+        let answer = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["run_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Submits it many times, to each dispatcher in turn.
+    pub(crate) async fn submit_many(&self, dispatchers: &[&Process], document: &Document, times: usize) -> Vec<RunId> {
+        let mut runs = Vec::with_capacity(times);
+        for dispatcher in dispatchers.iter().cycle().take(times) {
+            runs.push(self.submit(dispatcher, document).await);
+        }
+        runs
+    }
+
+    /// The result as users read it, once it is there.
+    pub(crate) async fn result(&self, dispatcher: &Process, run: RunId) -> Value {
+        let url = dispatcher.url(&format!("/api/v1/runs/{run}/result"));
+        let started = Instant::now();
+        loop {
+            let response = self.client.get(&url).send().await.unwrap();
+            match response.status() {
+                StatusCode::OK => return serde_json::from_str(&response.text().await.unwrap()).unwrap(),
+                StatusCode::ACCEPTED => {}
+                other => panic!("{other}: {}", response.text().await.unwrap()),
+            }
+            assert!(started.elapsed() < PATIENCE, "run {run} does not end");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Every run, as in a list.
+    pub(crate) async fn runs(&self) -> Vec<RunSummary> {
+        self.ledger.runs(&TenantId::default_tenant(), None, 1000).await.unwrap()
+    }
+
+    /// How many runs have not ended.
+    pub(crate) async fn under_way(&self) -> usize {
+        self.runs().await.iter().filter(|run| !run.state.is_final()).count()
+    }
+
+    /// How many tasks have ended, in all runs together.
+    pub(crate) async fn recorded(&self) -> u64 {
+        self.runs().await.iter().map(|run| run.count(TaskState::Succeeded)).sum()
+    }
+
+    /// Whether a dispatcher says that it leads.
+    pub(crate) async fn leads(&self, dispatcher: &Process) -> bool {
+        dispatcher.metric(&self.client, "flotilla_dispatcher_leads").await > 0.0
+    }
+
+    /// A run as recorded.
+    pub(crate) async fn record(&self, run: RunId) -> RunRecord {
+        self.ledger.run(&TenantId::default_tenant(), run).await.unwrap().unwrap()
+    }
+
+    /// Waits until something holds that is asked for again and again.
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let started = Instant::now();
+        while !holds().await {
+            if started.elapsed() > PATIENCE {
+                panic!("waited in vain until {what}; runs: {:?}", summary(&self.runs().await));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the runs have ended, all of them well, and checks that every attempt was recorded once and that no
+    /// task needed another. Returns their records.
+    pub(crate) async fn all_succeed_and_are_recorded_once(&self, runs: &[RunId]) -> Vec<RunRecord> {
+        self.until("all runs have ended", async || self.under_way().await == 0).await;
+        let mut records = Vec::with_capacity(runs.len());
+        for run in runs {
+            let record = self.record(*run).await;
+            assert_eq!(record.run.state, RunState::Succeeded, "{:#?}", record.run);
+            for task in &record.run.tasks {
+                let outcomes: Vec<&str> =
+                    record.attempts[&task.id].iter().map(|attempt| attempt.outcome.as_str()).collect();
+                assert_eq!(outcomes, ["done"], "{} of run {run}", task.task);
+            }
+            records.push(record);
+        }
+        records
+    }
+
+    /// Ends all processes as an operator would, and checks that no queue holds a message then.
+    pub(crate) async fn stop(&self, mut processes: Vec<Process>) {
+        for process in &processes {
+            process.terminate();
+        }
+        for process in &mut processes {
+            process.ends_well().await;
+        }
+        for queue in queues::WORK.into_iter().chain([queues::CALLBACKS, queues::DEAD_LETTER]) {
+            assert_eq!(self.waiting(queue).await, 0, "messages are left in queue {queue}");
+        }
+    }
+
+    /// How many messages of a queue no worker has in hand.
+    pub(crate) async fn waiting(&self, queue: &str) -> u64 {
+        self.stack.broker.depth(queue).await.unwrap().ready
+    }
+
+    /// `flotilla run --json`: everything in one process, without these servers.
+    pub(crate) fn embedded(&self, document: &Document) -> Value {
+        let mut flotilla = command(&self.berth, "flotilla");
+        flotilla.arg("run").arg(&document.path).arg("--request").arg(&document.request).arg("--json");
+        let ran = flotilla.output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        serde_json::from_slice(&ran.stdout).unwrap()
+    }
+}
+
+fn summary(runs: &[RunSummary]) -> HashMap<&'static str, usize> {
+    let mut counts = HashMap::new();
+    for run in runs {
+        *counts.entry(run.state.as_str()).or_insert(0) += 1;
+    }
+    counts
+}
