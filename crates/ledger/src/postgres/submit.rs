@@ -75,6 +75,7 @@ async fn insert(
     let inputs: Vec<String> = entries.iter().map(|entry| json("input", &entry.new.input)).collect::<Result<_, _>>()?;
     let task_runs = || runs.iter().flat_map(|run| run.tasks.iter().enumerate().map(|task_run| (run.id, task_run)));
     let Changed { names, clocks, taken, held } = Changed::of(tenants)?;
+    // `IS TRUE` makes it a lookup in a hash table: as a join, every task run would be compared with every run.
     let inserted: Vec<Uuid> = sqlx::query_scalar(
         "WITH inserted AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
@@ -87,7 +88,7 @@ async fn insert(
             INSERT INTO task_runs (run_id, id, position, task, state, attempt, failures) \
             SELECT v.*, 'blocked', 0, 0 \
             FROM unnest($13::uuid[], $14::uuid[], $15::bigint[], $16::text[]) AS v (run_id, id, position, task) \
-            WHERE v.run_id IN (SELECT id FROM inserted) \
+            WHERE (v.run_id IN (SELECT id FROM inserted)) IS TRUE \
          ), tenants AS ( \
             UPDATE tenants SET clocks = v.clocks, taken = v.taken, held = v.held \
             FROM unnest($17::text[], $18::text[], $19::bigint[], $20::bigint[]) AS v (tenant, clocks, taken, held) \
