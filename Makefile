@@ -14,7 +14,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories tests accuracy bench clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ down: ## End the fleet that `make up` started
 	@deploy/dev/down.sh
 
 # The tests come last, so that their totals are the last thing to read.
-test: setup fmt lint doc deny tests ## Check everything: format, lints, docs, dependencies, tests
+test: setup fmt lint doc deny deploy-check tests ## Check everything: format, lints, docs, dependencies, deployment, tests
 
 fmt: ## Check the format
 	$(call say,Checking the format)
@@ -76,6 +76,11 @@ advisories: $(DENY) ## Ask the RustSec database for known vulnerabilities (needs
 .tools/cargo-deny/bin/cargo-deny:
 	$(call say,Building cargo-deny once (a minute or two))
 	@deploy/setup/cargo-deny.sh
+
+deploy-check: needs ## Check what deploys the fleet: Compose, Dockerfile, Helm chart, alerts, dashboard
+	$(call say,Checking what deploys the fleet)
+	@deploy/check/tools.sh
+	@deploy/check/run.sh
 
 tests: setup ## Run the tests alone
 	$(call say,Running the documentation's examples)
