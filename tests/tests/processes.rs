@@ -6,6 +6,8 @@
 mod fleet;
 #[path = "processes/killed.rs"]
 mod killed;
+#[path = "processes/manual.rs"]
+mod manual;
 #[path = "processes/model.rs"]
 mod model;
 #[path = "processes/process.rs"]
