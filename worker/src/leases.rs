@@ -15,7 +15,15 @@ pub(crate) struct Leases {
     coordination: Arc<dyn Coordination>,
     holder: Arc<str>,
     ttl: Duration,
-    held: Mutex<HashMap<Lease, CancellationToken>>,
+    held: Mutex<HashMap<Lease, Hold>>,
+}
+
+/// How far this process is with a lease.
+enum Hold {
+    /// It waits for it; somebody else may still have it. Not renewed: that would take or lose what is not ours.
+    Claiming,
+    /// It has it. The token is cancelled when it loses it.
+    Granted(CancellationToken),
 }
 
 /// Whether an attempt may be worked on.
@@ -36,11 +44,10 @@ impl Leases {
     /// is waited out. With coordination away the attempt is granted, since the ledger drops a second result.
     pub(crate) async fn claim(&self, job: &Job, redelivered: bool) -> Claim {
         let lease = Lease { task_run: job.task_run_id, attempt: job.attempt, holder: self.holder.to_string() };
-        let lost = CancellationToken::new();
         // Between two deliveries to this very process the coordination store cannot tell.
         match self.lock().entry(lease.clone()) {
             Entry::Occupied(_) => return Claim::Duplicate(lease.holder),
-            Entry::Vacant(free) => free.insert(lost.clone()),
+            Entry::Vacant(free) => free.insert(Hold::Claiming),
         };
         let patience = tokio::time::Instant::now() + self.ttl * 2;
         loop {
@@ -57,6 +64,8 @@ impl Leases {
                 }
             }
         }
+        let lost = CancellationToken::new();
+        self.lock().insert(lease.clone(), Hold::Granted(lost.clone()));
         Claim::Granted(lease, lost)
     }
 
@@ -74,7 +83,7 @@ impl Leases {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            let held: Vec<Lease> = self.lock().keys().cloned().collect();
+            let held = self.granted();
             if held.is_empty() {
                 continue;
             }
@@ -88,7 +97,7 @@ impl Leases {
     fn give_up(&self, lost: &[Lease]) {
         let held = self.lock();
         for lease in lost {
-            if let Some(token) = held.get(lease) {
+            if let Some(Hold::Granted(token)) = held.get(lease) {
                 tracing::warn!(task_run.id = %lease.task_run, attempt = lease.attempt, "lease lost, attempt given up");
                 ::metrics::counter!(crate::metrics::LEASES_LOST).increment(1);
                 token.cancel();
@@ -96,7 +105,12 @@ impl Leases {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Lease, CancellationToken>> {
+    fn granted(&self) -> Vec<Lease> {
+        let held = self.lock();
+        held.iter().filter(|(_, hold)| matches!(hold, Hold::Granted(_))).map(|(lease, _)| lease.clone()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Lease, Hold>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

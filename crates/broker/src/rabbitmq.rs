@@ -1,7 +1,7 @@
 //! Queues in RabbitMQ, for a fleet.
 //!
-//! A [`Link`] is one connection with the channels that publish over it. A supervisor watches the link, and when it is
-//! lost makes another; consumers and publishers wait for that and go on. A [`Lane`] is the channel of one consumer:
+//! A `Link` is one connection with the channels that publish over it. A supervisor watches the link, and when it is
+//! lost makes another; consumers and publishers wait for that and go on. A `Lane` is the channel of one consumer:
 //! what was delivered over it and is not settled yet.
 //!
 //! AMQP cannot say all that the port promises, so three verdicts are more than one frame. A rejection publishes the

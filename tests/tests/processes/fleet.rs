@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backends::stack::Stack;
+use jiff::Timestamp;
 use ledger::postgres::PostgresLedger;
 use ledger::{Ledger, RunRecord, RunSummary};
 use protocol::workflow::queues;
@@ -162,6 +163,18 @@ impl Fleet {
         self.runs().await.iter().map(|run| run.count(TaskState::Succeeded)).sum()
     }
 
+    /// The runs of which that task is under way.
+    pub(crate) async fn running(&self, task: &str) -> Vec<RunId> {
+        let mut running = Vec::new();
+        for run in self.runs().await.iter().filter(|run| run.count(TaskState::Running) > 0) {
+            let record = self.record(run.id).await;
+            if record.run.tasks.iter().any(|one| one.task == task && one.state == TaskState::Running) {
+                running.push(run.id);
+            }
+        }
+        running
+    }
+
     /// Whether a dispatcher says that it leads.
     pub(crate) async fn leads(&self, dispatcher: &Process) -> bool {
         dispatcher.metric(&self.client, "flotilla_dispatcher_leads").await > 0.0
@@ -227,6 +240,16 @@ impl Fleet {
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         serde_json::from_slice(&ran.stdout).unwrap()
     }
+}
+
+/// How long after `moment` the attempts of that task started that have ended last, in these runs; the longest.
+pub(crate) fn restarted_after(records: &[RunRecord], task: &str, moment: Timestamp) -> Duration {
+    let tasks = records.iter().flat_map(|record| {
+        let of_task = record.run.tasks.iter().filter(|one| one.task == task);
+        of_task.filter_map(|one| record.attempts[&one.id].last())
+    });
+    let longest = tasks.map(|attempt| moment.duration_until(attempt.started_at)).max().unwrap();
+    Duration::try_from(longest).expect("every attempt started after that moment")
 }
 
 fn summary(runs: &[RunSummary]) -> HashMap<&'static str, usize> {
