@@ -69,6 +69,7 @@ pub(crate) struct TestFleet {
     pub(crate) fleet: Fleet,
     pub(crate) broker: Arc<dyn Broker>,
     shutdown: CancellationToken,
+    closing: CancellationToken,
     parts: Vec<JoinHandle<()>>,
     stack: Option<Stack>,
 }
@@ -78,16 +79,17 @@ impl TestFleet {
     pub(crate) async fn start(world: &World, serve: impl FnOnce(Builder) -> Builder) -> Self {
         let Connected { ledger, broker, objects, coordination, forgetful, stack } = world.connect().await;
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
-        let shutdown = CancellationToken::new();
+        // The books are kept until the workers have reported what they finished.
+        let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
         let worker = serve(Worker::builder(ports, worker_config())).build();
         let callbacks =
-            worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), shutdown.clone());
-        let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, shutdown.clone());
+            worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), closing.clone());
+        let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, closing.clone());
         if forgetful {
             fleet.recover().await.unwrap();
         }
-        let clock = dispatcher::clock::run(fleet.clone(), shutdown.clone());
+        let clock = dispatcher::clock::run(fleet.clone(), closing.clone());
         let stop = shutdown.clone();
         let parts = vec![
             tokio::spawn(async move { worker.run(stop).await.unwrap() }),
@@ -95,7 +97,7 @@ impl TestFleet {
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
-        Self { fleet, broker, shutdown, parts, stack }
+        Self { fleet, broker, shutdown, closing, parts, stack }
     }
 
     /// Starts a run of a workflow.
@@ -172,8 +174,10 @@ impl TestFleet {
     /// Shuts down as an operator would and waits for the end.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
+        // The worker is the first part; with its end the others may end.
         for part in self.parts {
             tokio::time::timeout(PATIENCE, part).await.expect("a part of the fleet did not stop").unwrap();
+            self.closing.cancel();
         }
         if let Some(stack) = self.stack {
             stack.close().await;
