@@ -114,6 +114,56 @@ pub fn decode_lifecycle(bytes: &[u8]) -> Result<Lifecycle, Undecodable> {
     decode(bytes)
 }
 
+/// Several messages that travel as one: under load a broker's work is per message, whatever its size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch<M> {
+    /// [`WIRE_VERSION`] of the writer; each message carries its own besides.
+    pub v: u32,
+    /// The messages, in order.
+    pub batch: Vec<M>,
+}
+
+/// How [`encode_batch`] begins what it writes.
+const BATCH_HEAD: &[u8] = b"{\"v\":1,\"batch\":[";
+
+/// Encoded messages of one kind as one: a lone one stays as it is, several become a [`Batch`].
+#[must_use]
+pub fn encode_batch(mut encoded: Vec<Vec<u8>>) -> Vec<u8> {
+    const { assert!(WIRE_VERSION == 1, "BATCH_HEAD names the version") };
+    if encoded.len() == 1 {
+        return encoded.remove(0);
+    }
+    let length = encoded.iter().map(|message| message.len() + 1).sum::<usize>();
+    let mut bytes = Vec::with_capacity(BATCH_HEAD.len() + length + 2);
+    bytes.extend_from_slice(BATCH_HEAD);
+    bytes.extend_from_slice(&encoded.join(&b','));
+    bytes.extend_from_slice(b"]}");
+    bytes
+}
+
+/// Reads what [`encode_batch`] wrote: one message or several.
+///
+/// # Errors
+/// [`Undecodable`], naming the problem. One unreadable message makes the whole batch unreadable.
+pub fn decode_batch<M: Message>(bytes: &[u8]) -> Result<Vec<M>, Undecodable> {
+    if !bytes.starts_with(BATCH_HEAD) {
+        match decode(bytes) {
+            Ok(message) => return Ok(vec![message]),
+            // Perhaps a batch that somebody else wrote; what is wrong with it is said as for a lone message.
+            Err(error) => return read_batch(bytes).map_err(|_no_batch| error),
+        }
+    }
+    read_batch(bytes).map_err(|error| diagnose::<M>(bytes, &error))
+}
+
+fn read_batch<M: Message>(bytes: &[u8]) -> Result<Vec<M>, serde_json::Error> {
+    let Batch { v, batch } = serde_json::from_slice::<Batch<M>>(bytes)?;
+    match std::iter::once(v).chain(batch.iter().map(M::version)).find(|version| *version != WIRE_VERSION) {
+        None => Ok(batch),
+        Some(found) => Err(serde::de::Error::custom(format!("a message of version {found}"))),
+    }
+}
+
 /// Reads a message of the expected kind.
 ///
 /// # Errors

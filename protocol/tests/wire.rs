@@ -67,6 +67,31 @@ fn messages_survive_encoding() {
 }
 
 #[test]
+fn several_messages_travel_as_one() {
+    let callbacks: Vec<Callback> =
+        ["callback-done", "callback-fail"].map(|name| serde_json::from_value(fixture(name)).unwrap()).into();
+    let encoded = |callbacks: &[Callback]| wire::encode_batch(callbacks.iter().map(wire::encode).collect());
+    assert_eq!(wire::decode_batch(&encoded(&callbacks)), Ok(callbacks.clone()));
+    assert_eq!(encoded(&callbacks[..1]), wire::encode(&callbacks[0]), "a lone one needs no envelope");
+    assert_eq!(wire::decode_batch(&encoded(&callbacks[..1])), Ok(callbacks[..1].to_vec()));
+    let golden = serde_json::to_vec_pretty(&fixture("callback-batch")).unwrap();
+    assert_eq!(wire::decode_batch::<Callback>(&golden).unwrap().len(), 2, "the order of fields decides nothing");
+}
+
+#[test]
+fn one_unreadable_message_makes_its_batch_unreadable() {
+    let mut batch = fixture("callback-batch");
+    batch["batch"][1]["v"] = json!(2);
+    for text in [batch.to_string(), serde_json::to_string_pretty(&batch).unwrap()] {
+        assert!(wire::decode_batch::<Callback>(text.as_bytes()).is_err(), "{text}");
+    }
+    let mut newer = fixture("callback-batch");
+    newer["v"] = json!(2);
+    let error = wire::decode_batch::<Callback>(&bytes(&newer)).unwrap_err();
+    assert_eq!(error, Undecodable::UnknownVersion { message: "callback", found: 2 });
+}
+
+#[test]
 fn a_field_that_a_later_version_added_is_skipped() {
     for name in ["job", "callback-done"] {
         let mut message = fixture(name);

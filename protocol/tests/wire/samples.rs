@@ -14,6 +14,7 @@ use protocol::stages::chunk_embed::Chunked;
 use protocol::stages::evaluate::Evaluations;
 use protocol::stages::extract_text::ExtractedText;
 use protocol::stages::generate_digraph::{PromptEdge, PromptGraph, PromptNode};
+use protocol::wire::Batch;
 use protocol::workflow::queues;
 use protocol::{
     ArtifactRef, ErrorClass, Payload, RunId, RunState, TaskError, TaskOutput, TaskRunId, TaskState, TenantId, Timeouts,
@@ -46,6 +47,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("stage-evaluate", &Evaluations { prompts: evaluations(), usage: usage() }),
         sample("stage-collate", &collated()),
     ];
+    let batch = outcomes().into_iter().take(2).map(|(_, outcome)| callback(outcome)).collect();
+    samples.push(sample("callback-batch", &Batch { v: WIRE_VERSION, batch }));
     samples.extend(outcomes().into_iter().map(|(name, outcome)| sample(name, &callback(outcome))));
     samples.extend(events().into_iter().map(|(name, event)| sample(name, &lifecycle(event))));
     samples
