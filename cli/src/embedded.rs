@@ -82,7 +82,7 @@ impl Embedded {
             drop(close);
             Ok(worked?)
         });
-        let callbacks = worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), token());
+        let callbacks = worker::callbacks::run(Arc::clone(&broker), fleet.clone(), token());
         tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(callbacks.await?) });
         let logging = worker::logging::run(broker, ledger, coordination, token());
         tasks.spawn("logging", OnFailure::Stop, async move { Ok(logging.await?) });

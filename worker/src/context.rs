@@ -13,13 +13,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::reporter::Reporter;
+use crate::reporter::Reports;
 
 /// One attempt, as its handler sees it.
 pub struct Context {
     pub(crate) job: Arc<Job>,
     pub(crate) objects: Arc<dyn Objects>,
-    pub(crate) reporter: Reporter,
+    pub(crate) reports: Reports,
     pub(crate) stopping: CancellationToken,
     pub(crate) hard_deadline: watch::Sender<Instant>,
     pub(crate) usage: Mutex<Usage>,
@@ -90,12 +90,12 @@ impl Context {
 
     /// Tells watchers how far the work is.
     pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
-        self.reporter.report(&self.job, LifecycleEvent::Progress { done, total, message: message.into() });
+        self.reports.report(&self.job, LifecycleEvent::Progress { done, total, message: message.into() });
     }
 
     /// Adds a line to the run's log. No document content, no secrets.
     pub fn log(&self, level: &str, message: impl Into<String>) {
-        self.reporter.report(&self.job, LifecycleEvent::Log { level: level.to_owned(), message: message.into() });
+        self.reports.report(&self.job, LifecycleEvent::Log { level: level.to_owned(), message: message.into() });
     }
 
     /// Adds to what this attempt consumed; counted even if the attempt fails.

@@ -1,4 +1,4 @@
-//! The leases that a worker holds: one timer renews them all.
+//! The leases that a worker holds: asked for together, renewed together.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coordination::{Coordination, Lease, Taken};
-use protocol::Job;
+use protocol::{Job, RunId};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+
+/// Most questions put to the coordination store in one call.
+const TOGETHER: usize = 256;
 
 /// Leases of attempts that run in this process.
 pub(crate) struct Leases {
@@ -16,6 +20,22 @@ pub(crate) struct Leases {
     holder: Arc<str>,
     ttl: Duration,
     held: Mutex<HashMap<Lease, Hold>>,
+    /// Where new attempts ask; see [`ask`].
+    questions: mpsc::Sender<Question>,
+}
+
+/// May this attempt be worked on?
+struct Question {
+    run: RunId,
+    lease: Lease,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What the coordination store said; `Away` when it said nothing.
+enum Answer {
+    Cancelled,
+    Taken(Taken),
+    Away(String),
 }
 
 /// How far this process is with a lease.
@@ -33,11 +53,20 @@ pub(crate) enum Claim {
     Granted(Lease, CancellationToken),
     /// Somebody else works on it.
     Duplicate(String),
+    /// Its run was cancelled.
+    Cancelled,
 }
 
 impl Leases {
-    pub(crate) fn new(coordination: Arc<dyn Coordination>, holder: Arc<str>, ttl: Duration) -> Self {
-        Self { coordination, holder, ttl, held: Mutex::new(HashMap::new()) }
+    /// Leases, and the loop that asks for them; it ends when they are dropped.
+    pub(crate) fn new(
+        coordination: Arc<dyn Coordination>,
+        holder: Arc<str>,
+        ttl: Duration,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (questions, waiting) = mpsc::channel(TOGETHER);
+        let asking = ask(Arc::clone(&coordination), ttl, waiting);
+        (Self { coordination, holder, ttl, held: Mutex::default(), questions }, asking)
     }
 
     /// Takes the lease of a job's attempt. A redelivered job may belong to a worker that has just died: its lease
@@ -51,15 +80,19 @@ impl Leases {
         };
         let patience = tokio::time::Instant::now() + self.ttl * 2;
         loop {
-            match self.coordination.take_lease(&lease, self.ttl).await {
-                Ok(Taken::HeldBy(other)) if !redelivered || tokio::time::Instant::now() >= patience => {
+            match self.question(job.run_id, &lease).await {
+                Answer::Cancelled => {
+                    self.lock().remove(&lease);
+                    return Claim::Cancelled;
+                }
+                Answer::Taken(Taken::HeldBy(other)) if !redelivered || tokio::time::Instant::now() >= patience => {
                     self.lock().remove(&lease);
                     return Claim::Duplicate(other);
                 }
-                Ok(Taken::HeldBy(_)) => tokio::time::sleep(self.ttl / 8).await,
-                Ok(Taken::Ours) => break,
-                Err(error) => {
-                    tracing::warn!(run.id = %job.run_id, error = %error, "working without a lease");
+                Answer::Taken(Taken::HeldBy(_)) => tokio::time::sleep(self.ttl / 8).await,
+                Answer::Taken(Taken::Ours) => break,
+                Answer::Away(error) => {
+                    tracing::warn!(run.id = %job.run_id, error, "working without a lease");
                     break;
                 }
             }
@@ -69,7 +102,22 @@ impl Leases {
         Claim::Granted(lease, lost)
     }
 
-    /// Gives a lease back.
+    async fn question(&self, run: RunId, lease: &Lease) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let away = || Answer::Away("nobody asks for leases any more".to_owned());
+        match self.questions.send(Question { run, lease: lease.clone(), answer }).await {
+            Ok(()) => answered.await.unwrap_or_else(|_| away()),
+            Err(_) => away(),
+        }
+    }
+
+    /// The attempt has ended and its outcome is safe. The lease is left to end by itself: nobody has to work on this
+    /// attempt again, and a second delivery of its job still finds it taken.
+    pub(crate) fn forget(&self, lease: &Lease) {
+        self.lock().remove(lease);
+    }
+
+    /// Gives a lease back, so that somebody else can work on the attempt at once.
     pub(crate) async fn release(&self, lease: &Lease) {
         self.lock().remove(lease);
         if let Err(error) = self.coordination.release_lease(lease).await {
@@ -112,5 +160,30 @@ impl Leases {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Lease, Hold>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the questions to the coordination store: while one call is under way the next ones gather, so that a worker
+/// with many short jobs asks a few times for all of them.
+async fn ask(coordination: Arc<dyn Coordination>, ttl: Duration, mut waiting: mpsc::Receiver<Question>) {
+    let mut questions: Vec<Question> = Vec::new();
+    while waiting.recv_many(&mut questions, TOGETHER).await > 0 {
+        let (runs, leases): (Vec<RunId>, Vec<Lease>) =
+            questions.iter().map(|question| (question.run, question.lease.clone())).unzip();
+        // Whoever was told of a cancellation before this finds it here; see the runner for what comes after.
+        let (cancelled, taken) =
+            tokio::join!(coordination.are_cancelled(&runs), coordination.take_leases(&leases, ttl));
+        // A store that cannot say what was cancelled cancels nothing.
+        let cancelled = cancelled.unwrap_or_default();
+        let mut taken = taken.map(Vec::into_iter);
+        for (place, question) in questions.drain(..).enumerate() {
+            let answer = match &mut taken {
+                _ if cancelled.get(place) == Some(&true) => Answer::Cancelled,
+                Ok(taken) => taken.next().map_or_else(|| Answer::Away("no answer".to_owned()), Answer::Taken),
+                Err(error) => Answer::Away(error.to_string()),
+            };
+            // Nobody waits for it any more: the worker ends.
+            let _gone = question.answer.send(answer);
+        }
     }
 }

@@ -44,10 +44,10 @@ async fn handle(deliveries: Vec<Delivery>, ledger: &dyn Ledger, coordination: &d
     let mut starts = Vec::new();
     let mut events = Vec::new();
     for delivery in &deliveries {
-        match protocol::wire::decode_lifecycle(&delivery.message.body) {
-            Ok(event) => {
-                starts.extend(start(&event));
-                events.push(event);
+        match protocol::wire::decode_batch::<Lifecycle>(&delivery.message.body) {
+            Ok(batch) => {
+                starts.extend(batch.iter().filter_map(start));
+                events.extend(batch);
             }
             Err(error) => tracing::debug!(error = %error, "an unreadable lifecycle event was dropped"),
         }

@@ -113,7 +113,7 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
-            let serving = callbacks::run(Arc::clone(&broker), Arc::clone(&connected), fleet, token());
+            let serving = callbacks::run(Arc::clone(&broker), fleet, token());
             tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(serving.await?) });
         }
         if bookkeeping.iter().any(|queue| queue == LOGGING) {

@@ -4,12 +4,12 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::metrics::{counter, gauge, histogram};
-use broker::{Delivery, Message, Verdict};
+use broker::{Delivery, Verdict};
 use jiff::Timestamp;
 use protocol::message::WIRE_VERSION;
-use protocol::workflow::queues::CALLBACKS;
 use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, RunId, TaskError};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -23,14 +23,19 @@ use crate::context::{Context, store_failed};
 use crate::handler::{AnyHandler, Stop};
 use crate::leases::{Claim, Leases};
 use crate::metrics;
-use crate::reporter::Reporter;
+use crate::reporter::{Reporter, Reports};
+use crate::returns::Returns;
 use crate::worker::Ports;
+
+/// An attempt that ends within this is reported when it ends, not when it starts.
+const QUICK: Duration = Duration::from_millis(100);
 
 /// Everything needed to run any job of this worker.
 pub(crate) struct Runner {
     pub(crate) ports: Ports,
     pub(crate) handlers: HashMap<&'static str, Arc<dyn AnyHandler>>,
     pub(crate) leases: Leases,
+    pub(crate) returns: Returns,
     pub(crate) reporter: Reporter,
     pub(crate) name: Arc<str>,
 }
@@ -87,22 +92,21 @@ impl Runner {
     async fn attempt(&self, job: Arc<Job>, redelivered: bool, drain: &Drain) -> Verdict {
         // Listen before asking, so that no cancellation falls in between.
         let cancellations = self.ports.coordination.cancellations();
-        if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) {
-            tracing::debug!("the run was cancelled before the task started");
-            return Verdict::Ack;
-        }
         let (lease, lost) = match self.leases.claim(&job, redelivered).await {
             Claim::Granted(lease, lost) => (lease, lost),
+            Claim::Cancelled => {
+                tracing::debug!("the run was cancelled before the task started");
+                return Verdict::Ack;
+            }
             Claim::Duplicate(holder) => {
                 tracing::info!(%holder, "a duplicate of a live attempt was dropped");
                 counter!(metrics::DUPLICATES, "queue" => job.queue.clone()).increment(1);
                 return Verdict::Ack;
             }
         };
-        self.reporter.report(&job, LifecycleEvent::Started);
         let (started_at, clock) = (Timestamp::now(), Instant::now());
         let counted = Counted::start(&job, started_at);
-        let (context, hard_deadline) = self.context(&job);
+        let (context, hard_deadline) = self.context(&job, started_at);
         let signals = Signals { hard_deadline, cancellations, lost };
         let end = self.execute(Arc::clone(&context), signals, drain).await;
         counted.end(match &end {
@@ -122,16 +126,20 @@ impl Runner {
             }
             End::HandedBack => Verdict::Requeue { counted: false },
         };
-        self.leases.release(&lease).await;
+        if verdict == Verdict::Ack {
+            self.leases.forget(&lease);
+        } else {
+            self.leases.release(&lease).await;
+        }
         verdict
     }
 
-    fn context(&self, job: &Arc<Job>) -> (Arc<Context>, watch::Receiver<Instant>) {
+    fn context(&self, job: &Arc<Job>, started_at: Timestamp) -> (Arc<Context>, watch::Receiver<Instant>) {
         let (hard_deadline, deadline) = watch::channel(Instant::now() + job.timeouts.hard);
         let context = Context {
             job: Arc::clone(job),
             objects: Arc::clone(&self.ports.objects),
-            reporter: self.reporter.clone(),
+            reports: Reports::new(self.reporter.clone(), started_at),
             stopping: CancellationToken::new(),
             hard_deadline,
             usage: Mutex::default(),
@@ -150,9 +158,10 @@ impl Runner {
         };
         let soft_deadline = job.timeouts.soft.map(|soft| Instant::now() + soft);
         let stopping = context.stopping.clone();
-        let running = tokio::spawn(deed(handler, context).in_current_span());
+        let running = tokio::spawn(deed(handler, Arc::clone(&context)).in_current_span());
         let mut running = AbortOnDrop(running);
-        let (mut told_to_stop, mut listening) = (false, true);
+        let (mut told_to_stop, mut listening, mut told_of_start) = (false, true, false);
+        let mut quick = std::pin::pin!(tokio::time::sleep(QUICK));
         loop {
             let deadline = *signals.hard_deadline.borrow_and_update();
             tokio::select! {
@@ -167,6 +176,7 @@ impl Runner {
                         format!("task {:?} was stopped after its limit of {:?}", job.task, job.timeouts.hard),
                     )));
                 }
+                () = &mut quick, if !told_of_start => { told_of_start = true; context.reports.tell_start(&job); }
                 // The handler asked for more time: go round with the new deadline.
                 Ok(()) = signals.hard_deadline.changed() => {}
                 () = soft_limit(soft_deadline), if !told_to_stop => { told_to_stop = true; stopping.cancel(); }
@@ -201,13 +211,11 @@ impl Runner {
             ended_at: Timestamp::now(),
             usage: context.usage.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
-        let id = format!("{}:{}", job.task_run_id, job.attempt);
-        let message = Message::new(CALLBACKS, id, protocol::wire::encode(&callback));
-        match self.ports.broker.publish(vec![message]).await {
+        match self.returns.send(&callback).await {
             Ok(()) => Verdict::Ack,
             Err(error) => {
                 // Not acknowledged, so not lost: the job comes again and its work is repeated.
-                tracing::warn!(error = %error, "the outcome could not be reported");
+                tracing::warn!(error, "the outcome could not be reported");
                 Verdict::Requeue { counted: false }
             }
         }

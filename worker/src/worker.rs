@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::{AnyHandler, Handle, Typed};
 use crate::leases::Leases;
 use crate::reporter::Reporter;
+use crate::returns::Returns;
 use crate::runner::{Drain, Runner};
 
 /// What a worker needs from outside.
@@ -49,7 +50,8 @@ pub struct Config {
 pub struct Worker {
     config: Config,
     runner: Arc<Runner>,
-    reports: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Asks for leases, sends outcomes and reports, until the runner is gone and all is sent.
+    errands: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Collects handlers.
@@ -72,9 +74,14 @@ impl Builder {
     pub fn build(self) -> Worker {
         let name: Arc<str> = Arc::from(self.config.name.as_str());
         let (reporter, reports) = Reporter::new(Arc::clone(&self.ports.broker), Arc::clone(&name));
-        let leases = Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
-        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, reporter, name };
-        Worker { config: self.config, runner: Arc::new(runner), reports: Box::pin(reports) }
+        let (returns, returning) = Returns::new(Arc::clone(&self.ports.broker));
+        let (leases, asking) =
+            Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
+        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name };
+        let errands = async move {
+            tokio::join!(reports, returning, asking);
+        };
+        Worker { config: self.config, runner: Arc::new(runner), errands: Box::pin(errands) }
     }
 }
 
@@ -101,7 +108,7 @@ impl Worker {
         }
         let renewer = Arc::clone(&self.runner);
         let renewing = tokio::spawn(async move { renewer.leases.keep_renewing().await });
-        let reporting = tokio::spawn(self.reports);
+        let errands = tokio::spawn(self.errands);
 
         shutdown.cancelled().await;
         drain.soft.cancel();
@@ -112,9 +119,9 @@ impl Worker {
             while consuming.join_next().await.is_some() {}
         }
         renewing.abort();
-        // The last reporter goes with the runner; what it still holds is sent.
+        // Errands end with the runner, when all that was handed in is sent.
         drop(self.runner);
-        if tokio::time::timeout(Duration::from_secs(1), reporting).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), errands).await.is_err() {
             tracing::debug!("the last lifecycle events were not sent in time");
         }
         Ok(())

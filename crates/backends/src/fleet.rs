@@ -9,12 +9,19 @@ use broker::{Broker, Message, Topology};
 use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
-use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Submitted};
+use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Started, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::queues;
-use protocol::{Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
+use protocol::{Callback, Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
 use tokio::sync::broadcast;
+
+use marks::Marks;
+
+mod marks;
+mod window;
+
+pub use window::Window;
 
 /// How long a cancellation is remembered for workers that ask later.
 const CANCELLATION_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -28,6 +35,8 @@ pub struct Fleet {
     ledger: Arc<dyn Ledger>,
     broker: Arc<dyn Broker>,
     coordination: Arc<dyn Coordination>,
+    window: Window,
+    marks: Marks,
 }
 
 /// A call to the fleet that did not happen.
@@ -45,7 +54,13 @@ impl Fleet {
     /// A fleet over these ports.
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, broker: Arc<dyn Broker>, coordination: Arc<dyn Coordination>) -> Self {
-        Self { ledger, broker, coordination }
+        Self { ledger, broker, coordination, window: Window::default(), marks: Marks::default() }
+    }
+
+    /// The same fleet, which hands out no more tasks at a time than this window says.
+    #[must_use]
+    pub fn with_window(self, window: Window) -> Self {
+        Self { window, ..self }
     }
 
     /// Makes a workflow known.
@@ -61,20 +76,24 @@ impl Fleet {
     /// # Errors
     /// When a run is refused; then none is recorded.
     pub async fn start(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
-        let submitted = self.ledger.submit(runs, Timestamp::now()).await?;
-        if let Err(error) = self.admit().await {
-            // Recorded is promised, released is not: the dispatcher's next turn admits them.
-            tracing::warn!(error = %error, "recorded runs could not be released at once");
+        let Started { submitted, jobs } = self.ledger.start(runs, self.window.tasks(), Timestamp::now()).await?;
+        if let Err(error) = self.publish(jobs).await {
+            // Recorded is promised, published is not: the sweeper does it.
+            tracing::warn!(error = %error, "recorded runs could not be published at once");
         }
         Ok(submitted)
     }
 
-    /// Releases queued runs; returns how many jobs became ready.
+    /// Releases queued runs as far as there is room; returns how many jobs became ready.
     ///
     /// # Errors
     /// When the ledger or the broker is away.
     pub async fn admit(&self) -> Result<usize, Error> {
-        let jobs = self.ledger.admit(ADMISSION_BATCH, Timestamp::now()).await?;
+        let line = self.ledger.line(self.window.tasks()).await?;
+        if !line.waiting || line.room == 0 {
+            return Ok(0);
+        }
+        let jobs = self.ledger.admit(line.room.min(ADMISSION_BATCH), Timestamp::now()).await?;
         let count = jobs.len();
         self.publish(jobs).await?;
         Ok(count)
@@ -145,6 +164,7 @@ impl Fleet {
     /// # Errors
     /// When the ledger or the broker is away.
     pub async fn sweep_outbox(&self, age: Duration) -> Result<usize, Error> {
+        self.settle().await?;
         let jobs = self.ledger.unpublished(age, ADMISSION_BATCH, Timestamp::now()).await?;
         let count = jobs.len();
         counter!("flotilla_outbox_swept_total").increment(count as u64);
@@ -162,16 +182,37 @@ impl Fleet {
         Ok(forgotten)
     }
 
+    /// Records outcomes. What follows from them is still to be carried out.
+    ///
+    /// # Errors
+    /// When the ledger is away; then nothing is recorded.
+    pub async fn record(&self, callbacks: Vec<Callback>) -> Result<Vec<Applied>, Error> {
+        let ended: Vec<_> = callbacks.iter().map(|callback| (callback.task_run_id, callback.attempt)).collect();
+        let applied = self.ledger.record(callbacks, Timestamp::now()).await?;
+        self.marks.ended(ended.into_iter());
+        Ok(applied)
+    }
+
+    /// Writes down which jobs were published, before a process ends: otherwise they are published again.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn settle(&self) -> Result<(), Error> {
+        Ok(self.marks.write(self.ledger.as_ref()).await?)
+    }
+
     /// Does what the engine asked for: publishes jobs, stops work, announces ends.
     ///
     /// # Errors
     /// When the broker is away; the outbox keeps what was not published.
     pub async fn carry_out(&self, applied: Vec<Applied>) -> Result<(), Error> {
         let mut jobs = Vec::new();
+        let mut room = false;
         for one in applied {
             for action in &one.actions {
                 match action {
                     Action::RunEnded { state } => {
+                        room = true;
                         counter!("flotilla_runs_ended_total", "state" => state.as_str()).increment(1);
                         self.announce_end(&one, *state).await;
                     }
@@ -185,7 +226,10 @@ impl Fleet {
             }
             jobs.extend(one.jobs);
         }
-        self.publish(jobs).await
+        self.publish(jobs).await?;
+        // Whoever is next in line waits for no poll either.
+        while room && self.admit().await? > 0 {}
+        Ok(())
     }
 
     async fn announce_end(&self, applied: &Applied, state: RunState) {
@@ -216,12 +260,11 @@ impl Fleet {
         if jobs.is_empty() {
             return Ok(());
         }
-        let marks: Vec<_> = jobs.iter().map(|job| (job.task_run_id, job.attempt)).collect();
         let messages = jobs.iter().map(job_message).collect();
         self.broker.publish(messages).await?;
-        histogram!("flotilla_outbox_batch_size").record(marks.len() as f64);
-        self.ledger.mark_published(&marks, Timestamp::now()).await?;
-        Ok(())
+        histogram!("flotilla_outbox_batch_size").record(jobs.len() as f64);
+        let published = jobs.iter().map(|job| (job.task_run_id, job.attempt));
+        Ok(self.marks.add(&self.ledger, published).await?)
     }
 }
 

@@ -32,6 +32,7 @@ macro_rules! conformance_suite {
     (#[$test:meta] $open:ident) => {
         $crate::conformance_suite!(@module #[$test] $open, leases:
             an_attempt_has_one_holder,
+            many_leases_can_be_taken_in_one_call,
             of_many_that_ask_at_once_one_gets_the_lease,
             the_holder_may_take_its_lease_again,
             a_lease_ends_by_itself,
@@ -41,6 +42,7 @@ macro_rules! conformance_suite {
         );
         $crate::conformance_suite!(@module #[$test] $open, cancellation:
             a_cancelled_run_is_remembered_for_a_while,
+            of_many_runs_each_is_answered_for,
             a_cancellation_reaches_every_listener,
         );
         $crate::conformance_suite!(@module #[$test] $open, progress:

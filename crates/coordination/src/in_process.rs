@@ -70,17 +70,20 @@ impl Default for InProcess {
 
 #[async_trait]
 impl Coordination for InProcess {
-    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error> {
-        let leases = &mut self.lock().leases;
-        while leases.pop_over().is_some() {}
-        let attempt = (lease.task_run, lease.attempt);
-        match leases.get(&attempt) {
-            Some(holder) if *holder != lease.holder => Ok(Taken::HeldBy(holder.clone())),
-            _ => {
-                leases.insert(attempt, lease.holder.clone(), ttl);
-                Ok(Taken::Ours)
+    async fn take_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Taken>, Error> {
+        let held = &mut self.lock().leases;
+        while held.pop_over().is_some() {}
+        let take = |lease: &Lease| {
+            let attempt = (lease.task_run, lease.attempt);
+            match held.get(&attempt) {
+                Some(holder) if *holder != lease.holder => Taken::HeldBy(holder.clone()),
+                _ => {
+                    held.insert(attempt, lease.holder.clone(), ttl);
+                    Taken::Ours
+                }
             }
-        }
+        };
+        Ok(leases.iter().map(take).collect())
     }
 
     async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Lease>, Error> {
@@ -115,8 +118,9 @@ impl Coordination for InProcess {
         Ok(())
     }
 
-    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error> {
-        Ok(self.lock().cancelled.get(&run).is_some())
+    async fn are_cancelled(&self, runs: &[RunId]) -> Result<Vec<bool>, Error> {
+        let cancelled = &self.lock().cancelled;
+        Ok(runs.iter().map(|run| cancelled.get(run).is_some()).collect())
     }
 
     fn cancellations(&self) -> broadcast::Receiver<RunId> {

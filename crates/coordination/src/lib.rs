@@ -19,11 +19,21 @@ pub mod redis;
 /// Leases, cancellation, progress, rate limits and cache.
 #[async_trait]
 pub trait Coordination: Send + Sync {
-    /// Takes the lease of an attempt for `ttl` unless another holder has it.
+    /// Takes the leases of attempts for `ttl`, each unless another holder has it, and says for each what became of
+    /// it. Many in one call cost hardly more than one.
     ///
     /// # Errors
-    /// [`Error`] when the store is away; callers then work without a lease.
-    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error>;
+    /// [`Error`] when the store is away; callers then work without leases.
+    async fn take_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Taken>, Error>;
+
+    /// Takes one lease.
+    ///
+    /// # Errors
+    /// As for [`Self::take_leases`].
+    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error> {
+        let taken = self.take_leases(std::slice::from_ref(lease), ttl).await?;
+        taken.into_iter().next().ok_or_else(|| Error("no answer about a lease".to_owned()))
+    }
 
     /// Prolongs leases, and takes again those that ended meanwhile: a holder that was suspended, or whose store was
     /// away, goes on unless somebody else took over. Returns those that somebody else has.
@@ -44,11 +54,19 @@ pub trait Coordination: Send + Sync {
     /// [`Error`] when the store is away.
     async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error>;
 
+    /// Which of these runs were cancelled lately: one answer each, in their order.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn are_cancelled(&self, runs: &[RunId]) -> Result<Vec<bool>, Error>;
+
     /// Whether a run was cancelled lately.
     ///
     /// # Errors
     /// [`Error`] when the store is away.
-    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error>;
+    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error> {
+        Ok(self.are_cancelled(&[run]).await?.contains(&true))
+    }
 
     /// Runs that are cancelled from now on. A slow receiver may miss some and asks [`Self::is_cancelled`].
     fn cancellations(&self) -> broadcast::Receiver<RunId>;

@@ -160,11 +160,19 @@ impl Redis {
 
 #[async_trait]
 impl Coordination for Redis {
-    async fn take_lease(&self, lease: &Lease, ttl: Duration) -> Result<Taken, Error> {
-        let mut call = self.scripts.take_lease.key(self.lease_key(lease));
-        call.arg(&lease.holder).arg(milliseconds(ttl));
-        let holder: Option<String> = self.commands.script(&call).await?;
-        Ok(holder.map_or(Taken::Ours, Taken::HeldBy))
+    async fn take_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Taken>, Error> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut call = self.scripts.take_leases.arg(milliseconds(ttl));
+        for lease in leases {
+            call.key(self.lease_key(lease)).arg(&lease.holder);
+        }
+        let holders: Vec<Option<String>> = self.commands.script(&call).await?;
+        if holders.len() != leases.len() {
+            return Err(Error(format!("Redis answered about {} of {} leases", holders.len(), leases.len())));
+        }
+        Ok(holders.into_iter().map(|holder| holder.map_or(Taken::Ours, Taken::HeldBy)).collect())
     }
 
     async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<Vec<Lease>, Error> {
@@ -199,8 +207,16 @@ impl Coordination for Redis {
         told
     }
 
-    async fn is_cancelled(&self, run: RunId) -> Result<bool, Error> {
-        self.commands.command(redis::cmd("EXISTS").arg(self.cancelled_key(run))).await
+    async fn are_cancelled(&self, runs: &[RunId]) -> Result<Vec<bool>, Error> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut look = redis::cmd("MGET");
+        for run in runs {
+            look.arg(self.cancelled_key(*run));
+        }
+        let marks: Vec<Option<u8>> = self.commands.command(&look).await?;
+        Ok(marks.into_iter().map(|mark| mark.is_some()).collect())
     }
 
     fn cancellations(&self) -> broadcast::Receiver<RunId> {

@@ -37,7 +37,8 @@ pub(crate) fn spread(id: TaskRunId, attempt: u32) -> f64 {
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn mix(word: u64) -> u64 {
+/// One round of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the word changes every bit of the hash.
+pub(crate) fn mix(word: u64) -> u64 {
     let mut word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

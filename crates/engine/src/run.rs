@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use protocol::workflow::TaskSpec;
 use protocol::{Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
 use serde_json::Value;
+use uuid::Builder;
+
+use crate::retry::mix;
 
 /// One execution of a workflow.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +78,7 @@ impl Run {
             .timeout
             .and_then(|timeout| jiff::SignedDuration::try_from(timeout).ok())
             .and_then(|timeout| now.checked_add(timeout).ok());
-        let tasks = workflow.tasks.iter().map(|spec| TaskRun::new(&spec.name, None)).collect();
+        let tasks = Self::blocked_tasks(id, &workflow);
         Self {
             id,
             tenant,
@@ -89,11 +93,33 @@ impl Run {
         }
     }
 
+    /// The task runs that a run begins with: one per task, blocked. Their ids follow from the run's, so a ledger need
+    /// not store a task run before something happens to it.
+    #[must_use]
+    pub fn blocked_tasks(id: RunId, workflow: &Workflow) -> Vec<TaskRun> {
+        let blocked =
+            |(position, spec): (usize, &TaskSpec)| TaskRun::with_id(task_run_id(id, position), &spec.name, None);
+        workflow.tasks.iter().enumerate().map(blocked).collect()
+    }
+
     /// The task run with that id.
     #[must_use]
     pub fn task_run(&self, id: TaskRunId) -> Option<&TaskRun> {
         self.tasks.iter().find(|task_run| task_run.id == id)
     }
+}
+
+/// A task run's id: a UUIDv7 of its run's time like any other, but derived from the run's id and the task's position,
+/// because the engine draws no random numbers.
+fn task_run_id(run: RunId, position: usize) -> TaskRunId {
+    let (high, low) = run.as_uuid().as_u64_pair();
+    let first = mix(low ^ mix(position as u64));
+    let second = mix(first ^ high);
+    let mut random = [0; 10];
+    random[..2].copy_from_slice(&second.to_be_bytes()[..2]);
+    random[2..].copy_from_slice(&first.to_be_bytes());
+    let millis = high >> 16;
+    TaskRunId::from_uuid(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
 impl TaskRun {
@@ -123,5 +149,24 @@ impl TaskRun {
             snooze_state: Value::Null,
             worker: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_task_runs_follow_from_their_run_and_differ_between_runs_and_positions() {
+        let runs: Vec<RunId> = (0..1_000).map(|_| RunId::new()).collect();
+        let ids: HashSet<TaskRunId> =
+            runs.iter().flat_map(|run| (0..20).map(|position| task_run_id(*run, position))).collect();
+        assert_eq!(ids.len(), 20_000);
+        assert_eq!(task_run_id(runs[0], 3), task_run_id(runs[0], 3));
+        let (run, task_run) = (runs[0].as_uuid(), task_run_id(runs[0], 3).as_uuid());
+        assert_eq!(task_run.as_bytes()[..6], run.as_bytes()[..6], "they sort with their run's time");
+        assert_eq!(task_run.get_version_num(), 7);
     }
 }

@@ -64,6 +64,26 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
 
+    /// Whether runs wait for admission, and how many more may be released so that no more than `window` tasks are
+    /// handed out: released and not ended. Children of mapped tasks are not counted, since their run is under way.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn line(&self, window: usize) -> Result<Line, Error>;
+
+    /// Records new runs as [`Self::submit`] does and, when nobody waits in line, releases as many of them as the window
+    /// allows: a submission without competition waits for nothing and is stored once. Runs that are left in line are
+    /// for [`Self::admit`].
+    ///
+    /// # Errors
+    /// As for [`Self::submit`].
+    async fn start(&self, runs: Vec<NewRun>, window: usize, now: Timestamp) -> Result<Started, Error> {
+        let submitted = self.submit(runs, now).await?;
+        let line = self.line(window).await?;
+        let jobs = if line.waiting && line.room > 0 { self.admit(line.room, now).await? } else { Vec::new() };
+        Ok(Started { submitted, jobs })
+    }
+
     /// Sets what a tenant may use, from now on; every other tenant has the default share.
     ///
     /// # Errors
@@ -168,6 +188,24 @@ pub struct Submitted {
     pub id: RunId,
     /// Whether it was recorded just now.
     pub created: bool,
+}
+
+/// What became of runs that were to be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// What became of each, in order.
+    pub submitted: Vec<Submitted>,
+    /// Jobs that became ready.
+    pub jobs: Vec<Job>,
+}
+
+/// The line of runs that wait for admission, at its front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Whether a run could be admitted if there were room.
+    pub waiting: bool,
+    /// How many more tasks may be handed out.
+    pub room: usize,
 }
 
 /// What events did to a run.

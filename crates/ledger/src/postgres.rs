@@ -20,7 +20,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use crate::fold::{Folded, Step, by_run, fold};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Share, Submitted};
+use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -141,7 +141,7 @@ impl PostgresLedger {
         store::save(&mut transaction, &mut folds, now).await?;
         let ended: Vec<&Kept> = ended.into_iter().map(|place| &folds[place].0).collect();
         admission::settle(&mut transaction, &ended).await?;
-        admission::advance(&mut transaction, &admitted).await?;
+        admission::advance(&mut transaction, admitted).await?;
         transaction.commit().await?;
 
         let mut applied = Vec::with_capacity(folds.len() + unknown.len());
@@ -182,10 +182,19 @@ impl Ledger for PostgresLedger {
     }
 
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
+        Ok(self.start(runs, 0, now).await?.submitted)
+    }
+
+    async fn start(&self, runs: Vec<NewRun>, window: usize, now: Timestamp) -> Result<Started, Error> {
         let mut transaction = self.pool.begin().await?;
-        let submitted = submit::submit(&mut transaction, &self.workflows, runs, truncated(now)).await?;
+        let started = submit::submit(&mut transaction, &self.workflows, runs, window, truncated(now)).await?;
         transaction.commit().await?;
-        Ok(submitted)
+        Ok(started)
+    }
+
+    async fn line(&self, window: usize) -> Result<Line, Error> {
+        let mut connection = self.pool.acquire().await?;
+        admission::line(&mut connection, window).await
     }
 
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
@@ -251,7 +260,7 @@ impl Ledger for PostgresLedger {
 
     async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
         let mut snapshot = self.snapshot().await?;
-        let page = read::runs(&mut snapshot, tenant, before, rows(limit)).await?;
+        let page = read::runs(&mut snapshot, &self.workflows, tenant, before, rows(limit)).await?;
         snapshot.commit().await?;
         Ok(page)
     }

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::values::{rows, truncated};
-use crate::{Applied, Error, Ledger, NewRun, RunRecord, RunSummary, Share, Submitted};
+use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
 
 mod admission;
 mod connect;
@@ -153,6 +153,11 @@ impl Ledger for SqliteLedger {
         let groups = by_run(next.into_iter().map(|run_id| Step::event((run_id, Event::Admitted))));
         let applied = self.fold_and_commit(&mut wide, transaction, groups, truncated(now)).await?;
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
+    }
+
+    async fn line(&self, window: usize) -> Result<Line, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        admission::line(&mut connection, window).await
     }
 
     async fn set_share(&self, tenant: &TenantId, share: Share) -> Result<(), Error> {

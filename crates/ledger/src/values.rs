@@ -38,6 +38,11 @@ pub(crate) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+/// How many of the tasks that are handed out to count for a window: as many as fill it, and none for one without end.
+pub(crate) fn counted(window: usize) -> i64 {
+    if window == usize::MAX { 0 } else { rows(window) }
+}
+
 /// When the latest attempt has waited in its queue for too long.
 pub(crate) fn expires_at(run: &Run, task_run: &TaskRun) -> Option<Timestamp> {
     if task_run.state != TaskState::Queued {

@@ -83,8 +83,7 @@ impl TestFleet {
         let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
         let worker = serve(Worker::builder(ports, worker_config())).build();
-        let callbacks =
-            worker::callbacks::run(Arc::clone(&broker), Arc::clone(&ledger), fleet.clone(), closing.clone());
+        let callbacks = worker::callbacks::run(Arc::clone(&broker), fleet.clone(), closing.clone());
         let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, closing.clone());
         if forgetful {
             fleet.recover().await.unwrap();

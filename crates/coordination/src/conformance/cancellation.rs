@@ -30,3 +30,11 @@ pub async fn a_cancellation_reaches_every_listener(store: Store) {
         assert!(is_cancelled(&store, run).await);
     }
 }
+
+/// One question about many runs has one answer for each, in their order.
+pub async fn of_many_runs_each_is_answered_for(store: Store) {
+    let runs = [RunId::new(), RunId::new(), RunId::new()];
+    store.cancel_run(runs[1], LONG).await.expect("cancelling works");
+    assert_eq!(store.are_cancelled(&runs).await.expect("the store is there"), [false, true, false]);
+    assert!(store.are_cancelled(&[]).await.expect("the store is there").is_empty());
+}

@@ -15,6 +15,17 @@ pub async fn an_attempt_has_one_holder(store: Store) {
     assert_eq!(take(&store, &next_attempt, LONG).await, Taken::Ours);
 }
 
+/// Many leases asked for in one call are many answers, each about its own.
+pub async fn many_leases_can_be_taken_in_one_call(store: Store) {
+    let wanted = [lease("ours"), lease("ours"), lease("ours")];
+    let theirs = Lease { holder: "theirs".to_owned(), ..wanted[1].clone() };
+    assert_eq!(take(&store, &theirs, LONG).await, Taken::Ours);
+    let taken = store.take_leases(&wanted, LONG).await.expect("the store is there");
+    assert_eq!(taken, [Taken::Ours, Taken::HeldBy("theirs".to_owned()), Taken::Ours]);
+    assert!(held(&store, &wanted[0]).await && held(&store, &wanted[2]).await);
+    assert_eq!(store.take_leases(&[], LONG).await.expect("the store is there"), []);
+}
+
 /// Asking at the same time makes no two holders.
 pub async fn of_many_that_ask_at_once_one_gets_the_lease(store: Store) {
     let wanted = lease("");

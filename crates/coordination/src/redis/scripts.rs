@@ -2,12 +2,20 @@
 
 use redis::Script;
 
-/// Returns nothing when the lease is the caller's now, else who holds it.
-const TAKE_LEASE: &str = r"
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return holder end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return false";
+/// Takes every key for the holder that is the argument of the same number, after the time, unless it has another;
+/// returns for each nothing, or who has it.
+const TAKE_LEASES: &str = r"
+local holders = {}
+for number, key in ipairs(KEYS) do
+    local holder = redis.call('GET', key)
+    if holder and holder ~= ARGV[number + 1] then
+        holders[number] = holder
+    else
+        redis.call('SET', key, ARGV[number + 1], 'PX', ARGV[1])
+        holders[number] = false
+    end
+end
+return holders";
 
 /// Prolongs or takes every key for the holder that is the argument of the same number, after the time, unless it has
 /// another; returns 1 for those, else 0.
@@ -42,7 +50,7 @@ return 0";
 
 #[derive(Debug)]
 pub(super) struct Scripts {
-    pub(super) take_lease: Script,
+    pub(super) take_leases: Script,
     pub(super) renew_leases: Script,
     pub(super) release_lease: Script,
     pub(super) take_tokens: Script,
@@ -51,7 +59,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            take_lease: Script::new(TAKE_LEASE),
+            take_leases: Script::new(TAKE_LEASES),
             renew_leases: Script::new(RENEW_LEASES),
             release_lease: Script::new(RELEASE_LEASE),
             take_tokens: Script::new(TAKE_TOKENS),

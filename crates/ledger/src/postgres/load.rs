@@ -86,6 +86,14 @@ pub(super) async fn complete(connection: &mut PgConnection, runs: Vec<(&mut Kept
     if runs.is_empty() {
         return Ok(());
     }
+    let mut runs = runs;
+    for (kept, _) in &mut runs {
+        let run = &mut kept.loaded.run;
+        if run.tasks.is_empty() {
+            // Task runs to which nothing has happened are not stored.
+            run.tasks = Run::blocked_tasks(run.id, &run.workflow);
+        }
+    }
     let ids: Vec<RunId> = runs.iter().map(|(kept, _)| kept.loaded.run.id).collect();
     let revisions: Vec<i64> = runs.iter().map(|(_, revision)| *revision).collect();
     let rows = sqlx::query(

@@ -9,7 +9,10 @@ use super::history;
 use crate::Error;
 
 /// Every migration, in order. A released one never changes: its checksum is stored.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "runs", include_str!("../../migrations/postgres/0001_runs.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "runs", include_str!("../../migrations/postgres/0001_runs.sql")),
+    (5, "line", include_str!("../../migrations/postgres/0005_line.sql")),
+];
 
 /// The version that this program works with.
 const VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

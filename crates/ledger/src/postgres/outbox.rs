@@ -47,7 +47,7 @@ pub(super) async fn unpublished(
     Ok(wanted.into_iter().filter_map(job).collect())
 }
 
-/// Marks attempts as published where they still are the current ones.
+/// Marks attempts as published where they still are the current ones and wait for their start.
 pub(super) async fn mark(
     connection: &mut PgConnection,
     jobs: &[(TaskRunId, u32)],
@@ -57,7 +57,7 @@ pub(super) async fn mark(
     sqlx::query(
         "WITH locked AS ( \
             SELECT t.id FROM unnest($1::uuid[], $2::bigint[]) AS v (id, attempt) \
-            JOIN task_runs t ON t.id = v.id AND t.attempt = v.attempt ORDER BY t.id FOR UPDATE OF t \
+            JOIN task_runs t ON t.id = v.id AND t.attempt = v.attempt AND t.state = 'queued' ORDER BY t.id FOR UPDATE OF t \
          ) UPDATE task_runs SET published_attempt = attempt, published_at = $3 \
            FROM locked WHERE task_runs.id = locked.id",
     )

@@ -62,12 +62,13 @@ async fn attempts(
 /// A page of a tenant's runs, newest first.
 pub(super) async fn runs(
     connection: &mut PgConnection,
+    workflows: &Workflows,
     tenant: &TenantId,
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<RunSummary>, Error> {
     let rows = sqlx::query(
-        "SELECT id, workflow, state, created_at, ended_at FROM runs \
+        "SELECT id, workflow, workflow_version, state, created_at, ended_at FROM runs \
          WHERE tenant = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
     )
     .bind(tenant.as_str())
@@ -76,11 +77,16 @@ pub(super) async fn runs(
     .fetch_all(&mut *connection)
     .await?;
     let mut runs = Vec::with_capacity(rows.len());
+    let mut widths = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::of(row);
+        let id = RunId::from_uuid(columns.id()?);
+        let workflow: String = columns.get()?;
+        let version = columns.number("workflow version")?;
+        widths.push(workflows.version(connection, &workflow, version).await?.tasks.len() as u64);
         runs.push(RunSummary {
-            id: RunId::from_uuid(columns.id()?),
-            workflow: columns.get()?,
+            id,
+            workflow,
             state: columns.state("run state", RunState::parse)?,
             created_at: columns.time()?,
             ended_at: columns.optional_time()?,
@@ -89,26 +95,41 @@ pub(super) async fn runs(
     }
     let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
     let mut counts = task_counts(connection, &ids).await?;
-    for run in &mut runs {
-        run.tasks = counts.remove(&run.id).unwrap_or_default();
+    for (run, width) in runs.iter_mut().zip(widths) {
+        let Counted { heads, by_state } = counts.remove(&run.id).unwrap_or_default();
+        run.tasks = by_state;
+        // Those to which nothing has happened are not stored.
+        let untouched = width.saturating_sub(heads);
+        if untouched > 0 {
+            *run.tasks.entry(TaskState::Blocked.as_str()).or_default() += untouched;
+        }
     }
     Ok(runs)
 }
 
-async fn task_counts(
-    connection: &mut PgConnection,
-    run_ids: &[RunId],
-) -> Result<HashMap<RunId, BTreeMap<&'static str, u64>>, Error> {
-    let rows = sqlx::query("SELECT run_id, state, count(*) FROM task_runs WHERE run_id = ANY($1) GROUP BY 1, 2")
-        .bind(uuids(run_ids))
-        .fetch_all(connection)
-        .await?;
-    let mut counts: HashMap<RunId, BTreeMap<&'static str, u64>> = HashMap::new();
+/// The stored task runs of a run.
+#[derive(Default)]
+struct Counted {
+    /// Those that stand for a task of the workflow, not for an item of a list.
+    heads: u64,
+    by_state: BTreeMap<&'static str, u64>,
+}
+
+async fn task_counts(connection: &mut PgConnection, run_ids: &[RunId]) -> Result<HashMap<RunId, Counted>, Error> {
+    let rows = sqlx::query(
+        "SELECT run_id, state, count(*), count(*) FILTER (WHERE item IS NULL) \
+         FROM task_runs WHERE run_id = ANY($1) GROUP BY 1, 2",
+    )
+    .bind(uuids(run_ids))
+    .fetch_all(connection)
+    .await?;
+    let mut counts: HashMap<RunId, Counted> = HashMap::new();
     for row in &rows {
         let mut columns = Columns::of(row);
-        let run_id = RunId::from_uuid(columns.id()?);
+        let counted = counts.entry(RunId::from_uuid(columns.id()?)).or_default();
         let state = columns.state("task state", TaskState::parse)?;
-        counts.entry(run_id).or_default().insert(state.as_str(), columns.number("count")?);
+        counted.by_state.insert(state.as_str(), columns.number("count")?);
+        counted.heads += columns.number::<u64>("count")?;
     }
     Ok(counts)
 }

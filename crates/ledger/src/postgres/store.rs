@@ -35,7 +35,8 @@ pub(super) async fn save(
     add_attempts(connection, &attempts.collect::<Vec<_>>(), now).await
 }
 
-fn is_wide(run: &Run) -> bool {
+/// Whether a run counts its revisions.
+pub(super) fn is_wide(run: &Run) -> bool {
     run.tasks.len() >= WIDE
 }
 

@@ -1,98 +1,143 @@
-//! Records submissions, each idempotency key once: three statements for any number of runs.
+//! Records submissions, each idempotency key once: three statements for any number of runs, also for those that are
+//! admitted at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use engine::Run;
+use engine::{Event, Run, TaskRun};
 use jiff::Timestamp;
 use protocol::{Payload, RunId, TenantId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::admission;
 use super::load::uuids;
-use super::store::as_position;
-use super::tenants::{self, Changed};
+use super::store::{self, as_position};
+use super::tenants::{self, Changed, Locked};
 use super::values::{Columns, Time};
 use super::workflows::Workflows;
 use crate::fair::{Place, Tenant};
-use crate::values::{corrupt, json, parsed};
-use crate::{Error, NewRun, Submitted};
+use crate::fold::{Folded, Loaded, Step, fold};
+use crate::values::{corrupt, expires_at, json, parsed};
+use crate::{Error, Line, NewRun, Started, Submitted};
 
 /// A run to be inserted.
 struct Entry {
-    new: NewRun,
-    run: Run,
+    key: Option<String>,
+    loaded: Loaded,
     place: Place,
+    /// What admission did to it, if it is admitted at once.
+    admitted: Option<Folded>,
 }
 
-/// Inserts the runs whose keys are new.
+/// Inserts the runs whose keys are new. Those at the front that fit into the window are admitted at once, unless others
+/// wait already; a window of 0 admits none.
 pub(super) async fn submit(
     connection: &mut PgConnection,
     workflows: &Workflows,
     runs: Vec<NewRun>,
+    window: usize,
     now: Timestamp,
-) -> Result<Vec<Submitted>, Error> {
+) -> Result<Started, Error> {
     if runs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Started { submitted: Vec::new(), jobs: Vec::new() });
     }
     let latest = workflows.latest(connection, &runs).await?;
     let names: BTreeSet<TenantId> = runs.iter().map(|new| new.tenant.clone()).collect();
-    let (mut tenants, admitted) = tenants::lock(connection, &names).await?;
+    let Locked { mut tenants, admitted, line } = tenants::lock(connection, &names, window).await?;
     let entries = runs.into_iter().map(|new| {
-        let run = Run::new(new.id, new.tenant.clone(), latest[&new.workflow].clone(), now);
-        let tenant = tenants.get_mut(&new.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
+        let run = Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now);
+        let tenant = tenants.get_mut(&run.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
-        Ok(Entry { new, run, place })
+        Ok(Entry { key: new.idempotency_key, loaded: Loaded { run, input: new.input }, place, admitted: None })
     });
-    let entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
+    let mut entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
+    admit_front(&mut entries, line, now);
     let created = insert(connection, &entries, &tenants).await?;
+    let ready = entries.iter_mut().filter(|entry| created.contains(&entry.loaded.run.id));
+    let jobs = ready.filter_map(|entry| entry.admitted.take()).flat_map(|folded| folded.applied.jobs).collect();
     if created.len() == entries.len() {
-        return Ok(entries.iter().map(|entry| Submitted { id: entry.new.id, created: true }).collect());
+        let submitted = entries.iter().map(|entry| Submitted { id: entry.loaded.run.id, created: true }).collect();
+        return Ok(Started { submitted, jobs });
     }
 
-    let repeated: Vec<&Entry> = entries.iter().filter(|entry| !created.contains(&entry.new.id)).collect();
+    let repeated: Vec<&Entry> = entries.iter().filter(|entry| !created.contains(&entry.loaded.run.id)).collect();
     let first = first_uses(connection, &repeated).await?;
-    for Entry { new, run, place } in repeated {
-        if let Some(tenant) = tenants.get_mut(&new.tenant) {
-            tenant.withdraw(run, *place);
+    for Entry { loaded, place, .. } in repeated {
+        if let Some(tenant) = tenants.get_mut(&loaded.run.tenant) {
+            tenant.withdraw(&loaded.run, *place);
         }
     }
     tenants::save(connection, &tenants).await?;
-    let answer = |Entry { new, .. }: &Entry| match first.get(&new.id) {
+    let answer = |Entry { loaded, .. }: &Entry| match first.get(&loaded.run.id) {
         Some(id) => Submitted { id: *id, created: false },
-        None => Submitted { id: new.id, created: true },
+        None => Submitted { id: loaded.run.id, created: true },
     };
-    Ok(entries.iter().map(answer).collect())
+    Ok(Started { submitted: entries.iter().map(answer).collect(), jobs })
 }
 
-/// Inserts runs with their blocked task runs, except where the tenant has used the key before, and stores the
+/// Admits the entries that would be next, if nobody stands before them. Wide runs count their revisions and go the
+/// usual way.
+fn admit_front(entries: &mut [Entry], line: Line, now: Timestamp) {
+    if line.waiting {
+        return;
+    }
+    let mut next: Vec<&mut Entry> = entries.iter_mut().filter(|entry| !entry.place.held).collect();
+    next.sort_by(|a, b| {
+        let by_priority = b.place.priority.cmp(&a.place.priority);
+        by_priority.then(a.place.tag.total_cmp(&b.place.tag)).then(a.loaded.run.id.cmp(&b.loaded.run.id))
+    });
+    for entry in next.into_iter().take(line.room).take_while(|entry| !store::is_wide(&entry.loaded.run)) {
+        let admission = Step::event((entry.loaded.run.id, Event::Admitted));
+        entry.admitted = Some(fold(&mut entry.loaded, vec![admission], now));
+    }
+}
+
+/// Inserts runs, except where the tenant has used the key before, with what admission did to them, and stores the
 /// tenants. Returns the runs that were inserted.
 async fn insert(
     connection: &mut PgConnection,
     entries: &[Entry],
     tenants: &BTreeMap<TenantId, Tenant>,
 ) -> Result<HashSet<RunId>, Error> {
-    let runs: Vec<&Run> = entries.iter().map(|entry| &entry.run).collect();
-    let inputs: Vec<String> = entries.iter().map(|entry| json("input", &entry.new.input)).collect::<Result<_, _>>()?;
-    let task_runs = || runs.iter().flat_map(|run| run.tasks.iter().enumerate().map(|task_run| (run.id, task_run)));
+    let runs: Vec<&Run> = entries.iter().map(|entry| &entry.loaded.run).collect();
+    let inputs: Vec<String> =
+        entries.iter().map(|entry| json("input", &entry.loaded.input)).collect::<Result<_, _>>()?;
+    let released: Vec<(&Run, usize, &TaskRun)> = entries
+        .iter()
+        .flat_map(|entry| {
+            let touched = entry.admitted.iter().flat_map(|folded| folded.touched.iter());
+            touched.map(|position| (&entry.loaded.run, *position, &entry.loaded.run.tasks[*position]))
+        })
+        .collect();
+    let clocks = entries.iter().filter(|entry| entry.admitted.is_some());
+    let (clock_priorities, clock_tags) =
+        admission::highest(clocks.map(|entry| (entry.place.priority, entry.place.tag))).into_iter().unzip();
+    let (clock_priorities, clock_tags): (Vec<i16>, Vec<f64>) = (clock_priorities, clock_tags);
     let Changed { names, clocks, taken, held } = Changed::of(tenants)?;
     // `IS TRUE` makes it a lookup in a hash table: as a join, every task run would be compared with every run.
     let inserted: Vec<Uuid> = sqlx::query_scalar(
         "WITH inserted AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
-                idempotency_key, created_at, deadline_at) \
+                idempotency_key, created_at, deadline_at, started_at) \
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], \
                 $7::double precision[], $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], \
-                $12::timestamptz[]) \
+                $12::timestamptz[], $13::timestamptz[]) \
             ON CONFLICT (tenant, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id \
          ), task_runs AS ( \
-            INSERT INTO task_runs (run_id, id, position, task, state, attempt, failures) \
-            SELECT v.*, 'blocked', 0, 0 \
-            FROM unnest($13::uuid[], $14::uuid[], $15::bigint[], $16::text[]) AS v (run_id, id, position, task) \
+            INSERT INTO task_runs (run_id, id, position, task, state, attempt, queued_at, expires_at, failures) \
+            SELECT v.*, 0 \
+            FROM unnest($14::uuid[], $15::uuid[], $16::bigint[], $17::text[], $18::text[], $19::bigint[], \
+                $20::timestamptz[], $21::timestamptz[]) \
+                AS v (run_id, id, position, task, state, attempt, queued_at, expires_at) \
             WHERE (v.run_id IN (SELECT id FROM inserted)) IS TRUE \
          ), tenants AS ( \
             UPDATE tenants SET clocks = v.clocks, taken = v.taken, held = v.held \
-            FROM unnest($17::text[], $18::text[], $19::bigint[], $20::bigint[]) AS v (tenant, clocks, taken, held) \
+            FROM unnest($22::text[], $23::text[], $24::bigint[], $25::bigint[]) AS v (tenant, clocks, taken, held) \
             WHERE tenants.tenant = v.tenant \
+         ), admission AS ( \
+            INSERT INTO admission_clocks AS known (priority, clock) \
+            SELECT * FROM unnest($26::smallint[], $27::double precision[]) \
+            ON CONFLICT (priority) DO UPDATE SET clock = greatest(known.clock, excluded.clock) \
          ) SELECT id FROM inserted",
     )
     .bind(runs.iter().map(|run| run.id.as_uuid()).collect::<Vec<_>>())
@@ -104,17 +149,24 @@ async fn insert(
     .bind(entries.iter().map(|entry| entry.place.tag).collect::<Vec<_>>())
     .bind(entries.iter().map(|entry| entry.place.held).collect::<Vec<_>>())
     .bind(inputs)
-    .bind(entries.iter().map(|entry| entry.new.idempotency_key.as_deref()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.key.as_deref()).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| Time(run.created_at)).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.deadline_at.map(Time)).collect::<Vec<_>>())
-    .bind(task_runs().map(|(run_id, _)| run_id.as_uuid()).collect::<Vec<_>>())
-    .bind(task_runs().map(|(_, (_, task_run))| task_run.id.as_uuid()).collect::<Vec<_>>())
-    .bind(task_runs().map(|(_, (position, _))| as_position(position)).collect::<Vec<_>>())
-    .bind(task_runs().map(|(_, (_, task_run))| task_run.task.as_str()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.started_at.map(Time)).collect::<Vec<_>>())
+    .bind(released.iter().map(|(run, _, _)| run.id.as_uuid()).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, _, task_run)| task_run.id.as_uuid()).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, position, _)| as_position(*position)).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, _, task_run)| task_run.task.as_str()).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, _, task_run)| task_run.state.as_str()).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, _, task_run)| i64::from(task_run.attempt)).collect::<Vec<_>>())
+    .bind(released.iter().map(|(_, _, task_run)| task_run.queued_at.map(Time)).collect::<Vec<_>>())
+    .bind(released.iter().map(|(run, _, task_run)| expires_at(run, task_run).map(Time)).collect::<Vec<_>>())
     .bind(names)
     .bind(clocks)
     .bind(taken)
     .bind(held)
+    .bind(clock_priorities)
+    .bind(clock_tags)
     .fetch_all(connection)
     .await?;
     Ok(inserted.into_iter().map(RunId::from_uuid).collect())
@@ -122,29 +174,29 @@ async fn insert(
 
 /// The runs that were recorded for the keys of these, if they mean the same.
 async fn first_uses(connection: &mut PgConnection, repeated: &[&Entry]) -> Result<HashMap<RunId, RunId>, Error> {
-    let ids: Vec<RunId> = repeated.iter().map(|entry| entry.new.id).collect();
+    let ids: Vec<RunId> = repeated.iter().map(|entry| entry.loaded.run.id).collect();
     let rows = sqlx::query(
         "SELECT v.repeated, runs.id, runs.workflow, runs.input \
          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS v (repeated, tenant, key) \
          JOIN runs ON runs.tenant = v.tenant AND runs.idempotency_key = v.key",
     )
     .bind(uuids(&ids))
-    .bind(repeated.iter().map(|entry| entry.new.tenant.as_str()).collect::<Vec<_>>())
-    .bind(repeated.iter().map(|entry| entry.new.idempotency_key.as_deref()).collect::<Vec<_>>())
+    .bind(repeated.iter().map(|entry| entry.loaded.run.tenant.as_str()).collect::<Vec<_>>())
+    .bind(repeated.iter().map(|entry| entry.key.as_deref()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
-    let repeated: HashMap<RunId, &NewRun> = repeated.iter().map(|entry| (entry.new.id, &entry.new)).collect();
+    let repeated: HashMap<RunId, &Entry> = repeated.iter().map(|entry| (entry.loaded.run.id, *entry)).collect();
     let mut first = HashMap::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::of(row);
         let id = RunId::from_uuid(columns.id()?);
-        let new = repeated.get(&id).ok_or_else(|| corrupt("run", "nobody asked for it"))?;
+        let Entry { key, loaded, .. } = repeated.get(&id).ok_or_else(|| corrupt("run", "nobody asked for it"))?;
         first.insert(id, RunId::from_uuid(columns.id()?));
         let workflow: &str = columns.get()?;
         let input: Payload = columns.json("input")?;
         // Compared as it reads back from the store.
-        if workflow != new.workflow || input != parsed("input", &json("input", &new.input)?)? {
-            return Err(Error::IdempotencyConflict(new.idempotency_key.clone().unwrap_or_default()));
+        if workflow != loaded.run.workflow.name || input != parsed("input", &json("input", &loaded.input)?)? {
+            return Err(Error::IdempotencyConflict(key.clone().unwrap_or_default()));
         }
     }
     match repeated.keys().find(|id| !first.contains_key(id)) {

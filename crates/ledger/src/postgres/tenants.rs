@@ -9,40 +9,51 @@ use sqlx::PgConnection;
 
 use super::values::Columns;
 use crate::fair::{Clocks, Tenant};
-use crate::values::{corrupt, json};
-use crate::{Error, Share};
+use crate::values::{corrupt, counted, json};
+use crate::{Error, Line, Share};
 
-/// Locks tenants, those that were never seen before too. With them comes the clock of admission per priority.
+/// Tenants that were locked, and what was read with them.
+pub(super) struct Locked {
+    pub(super) tenants: BTreeMap<TenantId, Tenant>,
+    /// The clock of admission per priority.
+    pub(super) admitted: Clocks,
+    /// The line for admission, as `admission::line` reads it.
+    pub(super) line: Line,
+}
+
+/// Locks tenants, those that were never seen before too.
 pub(super) async fn lock(
     connection: &mut PgConnection,
     names: &BTreeSet<TenantId>,
-) -> Result<(BTreeMap<TenantId, Tenant>, Clocks), Error> {
+    window: usize,
+) -> Result<Locked, Error> {
     let names: Vec<&str> = names.iter().map(TenantId::as_str).collect();
-    let locked = lock_known(connection, &names).await?;
-    if locked.0.len() == names.len() {
+    let locked = lock_known(connection, &names, window).await?;
+    if locked.tenants.len() == names.len() {
         return Ok(locked);
     }
     sqlx::query("INSERT INTO tenants (tenant) SELECT * FROM unnest($1::text[]) AS v ORDER BY v ON CONFLICT DO NOTHING")
         .bind(&names)
         .execute(&mut *connection)
         .await?;
-    lock_known(connection, &names).await
+    lock_known(connection, &names, window).await
 }
 
-async fn lock_known(
-    connection: &mut PgConnection,
-    names: &[&str],
-) -> Result<(BTreeMap<TenantId, Tenant>, Clocks), Error> {
+async fn lock_known(connection: &mut PgConnection, names: &[&str], window: usize) -> Result<Locked, Error> {
     let rows = sqlx::query(
         "SELECT tenant, weight, max_concurrent, clocks, taken, held, \
-         (SELECT json_object_agg(priority, clock)::text FROM admission_clocks) \
+         (SELECT json_object_agg(priority, clock)::text FROM admission_clocks), \
+         ($2 AND EXISTS (SELECT FROM runs WHERE state = 'queued' AND NOT held)), \
+         (SELECT count(*) FROM (SELECT FROM task_runs \
+            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL LIMIT $3) AS handed_out) \
          FROM tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE",
     )
     .bind(names)
+    .bind(window > 0)
+    .bind(counted(window))
     .fetch_all(connection)
     .await?;
-    let mut tenants = BTreeMap::new();
-    let mut admitted = Clocks::new();
+    let mut locked = Locked { tenants: BTreeMap::new(), admitted: Clocks::new(), line: Line::default() };
     for row in &rows {
         let mut columns = Columns::of(row);
         let name: String = columns.get()?;
@@ -58,10 +69,12 @@ async fn lock_known(
             taken: columns.number("count")?,
             held: columns.number("count")?,
         };
-        tenants.insert(name, tenant);
-        admitted = columns.optional_json("clock")?.unwrap_or_default();
+        locked.tenants.insert(name, tenant);
+        locked.admitted = columns.optional_json("clock")?.unwrap_or_default();
+        let waiting = columns.get()?;
+        locked.line = Line { waiting, room: window.saturating_sub(columns.number("count")?) };
     }
-    Ok((tenants, admitted))
+    Ok(locked)
 }
 
 /// The columns of tenants that were locked and changed.

@@ -10,8 +10,8 @@ use sqlx::{QueryBuilder, SqliteConnection};
 use super::load::{IDS_PER_QUERY, push_ids};
 use super::values::Columns;
 use crate::fair::{Clocks, Place, Tenant};
-use crate::values::{corrupt, json, rows};
-use crate::{Error, Share};
+use crate::values::{corrupt, counted, json, rows};
+use crate::{Error, Line, Share};
 
 /// A tenant as stored, or a new one.
 pub(super) async fn tenant(connection: &mut SqliteConnection, name: &TenantId) -> Result<Tenant, Error> {
@@ -84,6 +84,21 @@ pub(super) async fn next(connection: &mut SqliteConnection, limit: usize) -> Res
         .await?;
     }
     Ok(next)
+}
+
+/// Whether somebody waits for admission and how much room there is in the window. Held runs are let go when a place
+/// becomes free, so none of them could be admitted.
+pub(super) async fn line(connection: &mut SqliteConnection, window: usize) -> Result<Line, Error> {
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'queued' AND NOT held), \
+         (SELECT count(*) FROM (SELECT 1 FROM task_runs \
+            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL LIMIT ?))",
+    )
+    .bind(counted(window))
+    .fetch_one(connection)
+    .await?;
+    let mut columns = Columns::of(&row);
+    Ok(Line { waiting: columns.get()?, room: window.saturating_sub(columns.number("count")?) })
 }
 
 /// Settles the accounts of tenants whose runs have ended, and lets held runs take the places that became free.
