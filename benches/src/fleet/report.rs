@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use super::phases::{Canvas, Measured, Spread};
 use super::raw::Ceiling;
 
+/// Adds a row: what, and everybody's value.
+type Row<'a> = dyn FnMut(&str, &dyn Fn(&Measured) -> Option<String>) + 'a;
+
 /// Every number as a Markdown table: subjects side by side, one column each.
 #[must_use]
 pub fn everything(all: &[Measured], ceilings: &[Ceiling]) -> String {
@@ -58,11 +61,7 @@ pub fn everything(all: &[Measured], ceilings: &[Ceiling]) -> String {
     text
 }
 
-fn canvas(
-    row: &mut dyn FnMut(&str, &dyn Fn(&Measured) -> Option<String>),
-    what: &str,
-    of: &dyn Fn(&Measured) -> Option<&Canvas>,
-) {
+fn canvas(row: &mut Row<'_>, what: &str, of: &dyn Fn(&Measured) -> Option<&Canvas>) {
     row(&format!("{what}, runs/s"), &|one| of(one).map(|canvas| number(canvas.per_s)));
     row(&format!("{what}, CPU µs per run"), &|one| of(one).map(|canvas| number(canvas.cpu_us)));
     row(&format!("{what}, start of the last task, p50 / p99 ms"), &|one| {
