@@ -83,6 +83,11 @@ impl Governor {
         Self { scale, quiet_for: Duration::ZERO }
     }
 
+    /// It has shrunk; before it shrinks further it has to be quiet once more.
+    pub(crate) fn shrunk(&mut self) {
+        self.quiet_for = Duration::ZERO;
+    }
+
     /// What to do after `passed` more time.
     pub(crate) fn decide(&mut self, sight: Sight, passed: Duration) -> Step {
         let Sight { slots, free, waiting, smaller } = sight;
@@ -97,11 +102,8 @@ impl Governor {
             return Step::Stay;
         }
         self.quiet_for += passed;
-        if self.quiet_for < self.scale.quiet {
-            return Step::Stay;
-        }
-        self.quiet_for = Duration::ZERO;
-        Step::Shrink
+        // Shrinking may have to be tried more than once: what was added last has to be idle.
+        if self.quiet_for < self.scale.quiet { Step::Stay } else { Step::Shrink }
     }
 }
 
@@ -136,6 +138,9 @@ mod tests {
             assert_eq!(governor.decide(quiet, SECOND), Step::Stay, "the quiet begins anew");
         }
         assert_eq!(governor.decide(quiet, SECOND), Step::Shrink);
+        assert_eq!(governor.decide(quiet, SECOND), Step::Shrink, "until it could be done");
+        governor.shrunk();
+        assert_eq!(governor.decide(sight(4, 4, 0, Some(2)), SECOND), Step::Stay);
         assert_eq!(governor.decide(sight(2, 2, 0, None), SECOND * 60), Step::Stay, "it has reached its minimum");
     }
 

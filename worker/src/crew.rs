@@ -4,6 +4,7 @@
 //! hand follows what it can run. The slots are common to all shares.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::metrics::{counter, gauge};
 use broker::{Consumer, Delivery, PREFERRED_WAIT, Verdict};
@@ -34,6 +35,14 @@ pub(crate) struct Crew {
 struct Share {
     slots: usize,
     stop: CancellationToken,
+    /// Jobs that its consumers took and that have not ended.
+    in_hand: Arc<AtomicUsize>,
+}
+
+impl Share {
+    fn is_idle(&self) -> bool {
+        self.in_hand.load(Ordering::Relaxed) == 0
+    }
 }
 
 impl Crew {
@@ -55,7 +64,7 @@ impl Crew {
     /// When a queue cannot be consumed; then nothing was added.
     pub(crate) async fn grow(&mut self, slots: usize, prefetch: usize) -> Result<(), broker::Error> {
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
-        let stop = self.shutdown.child_token();
+        let share = Share { slots, stop: self.shutdown.child_token(), in_hand: Arc::default() };
         let (mut common, mut preferred) = (Vec::new(), Vec::new());
         for queue in &self.queues {
             // Its own first: who has run a task here can be preferred from then on.
@@ -63,13 +72,13 @@ impl Crew {
             common.push(self.runner.ports.broker.consume(queue, prefetch).await?);
         }
         for consumer in common {
-            self.consuming.spawn(self.intake(&stop).take_as_slots_become_free(consumer));
+            self.consuming.spawn(self.intake(&share).take_as_slots_become_free(consumer));
         }
         for consumer in preferred {
-            self.consuming.spawn(self.intake(&stop).take_or_pass_on(consumer));
+            self.consuming.spawn(self.intake(&share).take_or_pass_on(consumer));
         }
         self.slots.add_permits(slots);
-        self.shares.push(Share { slots, stop });
+        self.shares.push(share);
         self.show();
         Ok(())
     }
@@ -88,28 +97,34 @@ impl Crew {
         }
     }
 
-    fn intake(&self, stop: &CancellationToken) -> Intake {
+    fn intake(&self, share: &Share) -> Intake {
         Intake {
             runner: Arc::clone(&self.runner),
             slots: Arc::clone(&self.slots),
             drain: self.drain.clone(),
-            stop: stop.clone(),
+            stop: share.stop.clone(),
+            in_hand: Arc::clone(&share.in_hand),
         }
     }
 
-    /// Takes away the slots that were added last, if that many are free.
-    fn shrink(&mut self) {
-        let Some(share) = self.shares.pop_if(|share| self.slots.available_permits() >= share.slots) else { return };
-        match u32::try_from(share.slots).map(|slots| Arc::clone(&self.slots).try_acquire_many_owned(slots)) {
+    /// Takes away what was added last, if that many slots are free and its consumers have nothing in hand: while they had,
+    /// the broker would go on to fill their prefetch with jobs that nobody starts.
+    fn shrink(&mut self) -> bool {
+        let Some(share) = self.shares.pop_if(|share| share.is_idle()) else { return false };
+        let gone = match u32::try_from(share.slots).map(|slots| Arc::clone(&self.slots).try_acquire_many_owned(slots)) {
             Ok(Ok(permits)) => {
                 permits.forget();
-                // Its jobs in hand end as they would; what it has not started goes back.
                 share.stop.cancel();
+                true
             }
             // Some were taken just now: they are needed.
-            _ => self.shares.push(share),
-        }
+            _ => {
+                self.shares.push(share);
+                false
+            }
+        };
         self.show();
+        gone
     }
 
     /// Follows the backlog. Never returns.
@@ -139,7 +154,11 @@ impl Crew {
                         tracing::warn!(error = %error, "the concurrency cannot grow for now");
                     }
                 }
-                Step::Shrink => self.shrink(),
+                Step::Shrink => {
+                    if self.shrink() {
+                        governor.shrunk();
+                    }
+                }
             }
         }
     }
@@ -176,13 +195,38 @@ struct Intake {
     slots: Arc<Semaphore>,
     drain: Drain,
     stop: CancellationToken,
+    in_hand: Arc<AtomicUsize>,
+}
+
+/// A job in hand, until dropped.
+struct InHand(Arc<AtomicUsize>);
+
+impl InHand {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Intake {
     /// Takes deliveries as slots become free. Ends, with all its jobs, after the stop.
     async fn take_as_slots_become_free(self, mut consumer: Box<dyn Consumer>) {
         let mut running = JoinSet::new();
-        while let Some(delivery) = self.next(consumer.as_mut(), &mut running).await {
+        loop {
+            let delivery = tokio::select! {
+                () = self.stop.cancelled() => break,
+                delivery = consumer.next() => delivery,
+                // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
+                Some(_) = running.join_next(), if !running.is_empty() => continue,
+            };
+            let Some(delivery) = delivery else { break };
+            let in_hand = InHand::new(&self.in_hand);
             let permit = tokio::select! {
                 () = self.stop.cancelled() => None,
                 permit = Arc::clone(&self.slots).acquire_owned() => permit.ok(),
@@ -191,48 +235,50 @@ impl Intake {
                 hand_back(delivery).await;
                 break;
             };
-            running.spawn(work(Arc::clone(&self.runner), self.drain.clone(), delivery, permit));
+            running.spawn(work(Arc::clone(&self.runner), self.drain.clone(), delivery, (permit, in_hand)));
         }
         while running.join_next().await.is_some() {}
     }
 
-    /// Takes deliveries that prefer this worker; what finds no free slot in time is for everybody.
+    /// Takes deliveries that prefer this worker; what finds no free slot in time is for everybody. Ends, with all its jobs,
+    /// after the stop; what still comes meanwhile is for everybody at once.
     async fn take_or_pass_on(self, mut consumer: Box<dyn Consumer>) {
         let mut running = JoinSet::new();
-        while let Some(delivery) = self.next(consumer.as_mut(), &mut running).await {
-            let (runner, drain, stop) = (Arc::clone(&self.runner), self.drain.clone(), self.stop.clone());
-            let slots = Arc::clone(&self.slots);
-            running.spawn(async move {
-                let permit = tokio::select! {
-                    () = stop.cancelled() => None,
-                    permit = timeout(PREFERRED_WAIT, slots.acquire_owned()) => permit.ok().and_then(Result::ok),
-                };
-                counter!(metrics::STICKY, "kept" => if permit.is_some() { "yes" } else { "no" }).increment(1);
-                match permit {
-                    Some(permit) => work(runner, drain, delivery, permit).await,
-                    None => hand_back(delivery).await,
-                }
-            });
+        while !(self.stop.is_cancelled() && running.is_empty()) {
+            let delivery = tokio::select! {
+                () = self.stop.cancelled(), if !self.stop.is_cancelled() => continue,
+                delivery = consumer.next() => delivery,
+                Some(_) = running.join_next(), if !running.is_empty() => continue,
+            };
+            match delivery {
+                None => break,
+                Some(delivery) if self.stop.is_cancelled() => hand_back(delivery).await,
+                Some(delivery) => drop(running.spawn(self.work_or_pass_on(delivery))),
+            }
         }
         while running.join_next().await.is_some() {}
     }
 
-    /// The next delivery; `None` after the stop and when the queue closed.
-    async fn next(&self, consumer: &mut dyn Consumer, running: &mut JoinSet<()>) -> Option<Delivery> {
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                delivery = consumer.next() => return delivery,
-                // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
-                Some(_) = running.join_next(), if !running.is_empty() => {}
+    fn work_or_pass_on(&self, delivery: Delivery) -> impl Future<Output = ()> + use<> {
+        let (runner, drain, stop) = (Arc::clone(&self.runner), self.drain.clone(), self.stop.clone());
+        let (slots, in_hand) = (Arc::clone(&self.slots), InHand::new(&self.in_hand));
+        async move {
+            let permit = tokio::select! {
+                () = stop.cancelled() => None,
+                permit = timeout(PREFERRED_WAIT, slots.acquire_owned()) => permit.ok().and_then(Result::ok),
+            };
+            counter!(metrics::STICKY, "kept" => if permit.is_some() { "yes" } else { "no" }).increment(1);
+            match permit {
+                Some(permit) => work(runner, drain, delivery, (permit, in_hand)).await,
+                None => hand_back(delivery).await,
             }
         }
     }
 }
 
-async fn work(runner: Arc<Runner>, drain: Drain, delivery: Delivery, permit: OwnedSemaphorePermit) {
+async fn work(runner: Arc<Runner>, drain: Drain, delivery: Delivery, held: (OwnedSemaphorePermit, InHand)) {
     runner.handle(delivery, &drain).await;
-    drop(permit);
+    drop(held);
 }
 
 /// Never started, so this delivery does not count.

@@ -9,25 +9,23 @@ const GIB: u64 = 1024 * MIB;
 
 /// An amount of memory: `512MiB`, `1.5GiB`, or a bare number of MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size {
+pub(crate) struct Size {
     bytes: u64,
 }
 
 /// Something that is no amount of memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write a size such as 512MiB or 1.5GiB; a bare number counts MiB")]
-pub struct NotASize;
+pub(crate) struct NotASize;
 
 impl Size {
     /// That many MiB.
-    #[must_use]
-    pub const fn mib(count: u64) -> Self {
+    pub(crate) const fn mib(count: u64) -> Self {
         Self { bytes: count * MIB }
     }
 
     /// The amount in bytes.
-    #[must_use]
-    pub const fn bytes(self) -> u64 {
+    pub(crate) const fn bytes(self) -> u64 {
         self.bytes
     }
 }

@@ -13,10 +13,10 @@ async fn the_concurrency_follows_the_backlog_up_and_down() {
     let model = Model::asleep().await;
     let flags = [model.flags(), ["--autoscale", "4,2"].map(str::to_owned).to_vec()].concat();
     let worker = fleet.start("worker-api-processing", &flags).await;
-    assert_eq!(worker.metric(&fleet.client, CONCURRENCY).await as u64, 2);
+    fleet.until("there are two", async || worker.metric(&fleet.client, CONCURRENCY).await as u64 == 2).await;
 
     let runs = fleet.submit_many(&[&processes[0]], &Document::one_question(fleet.folder()), 8).await;
-    fleet.until("four models are asked", async || model.calls() == 4).await;
+    fleet.until("four answers are waited for", async || model.calls() == 4).await;
     assert_eq!(worker.metric(&fleet.client, CONCURRENCY).await as u64, 4);
     model.wake();
     fleet.all_succeed_and_are_recorded_once(&runs).await;

@@ -38,11 +38,15 @@ async fn a_child_reads_as_many_documents_as_it_may_and_then_another_takes_its_pl
 
 #[tokio::test]
 async fn a_hostile_document_takes_its_child_with_it_and_nothing_else() {
-    let limits = Limits { memory_bytes: 256 << 20, cpu_seconds: 1, ..Limits::default() };
-    let (extractor, mark) = reusing("hostile", 100, limits);
-    let (_folder, bomb) = written("bomb.pdf", &pdf::flate_bomb(" ", 400 << 20));
-    let (_other, endless) = written("endless.pdf", &pdf::billion_forms());
-    for (hostile, limit) in [(bomb, Limit::MemoryBytes(256 << 20)), (endless, Limit::CpuSeconds(1))] {
+    let bomb = (pdf::flate_bomb(" ", 400 << 20), Limit::MemoryBytes(256 << 20));
+    let endless = (pdf::billion_forms(), Limit::CpuSeconds(1));
+    for (number, (bytes, limit)) in [bomb, endless].into_iter().enumerate() {
+        let limits = match limit {
+            Limit::MemoryBytes(memory_bytes) => Limits { memory_bytes, ..Limits::default() },
+            _ => Limits { cpu_seconds: 1, ..Limits::default() },
+        };
+        let (extractor, mark) = reusing(&format!("hostile-{number}"), 100, limits);
+        let (_folder, hostile) = written("hostile.pdf", &bytes);
         read_invoice(&extractor).await;
         let before = pids(&mark);
         let error = extractor.extract(&hostile).await.unwrap_err();
