@@ -100,8 +100,7 @@ impl Capacity {
     /// Sizes a worker.
     pub(crate) fn apply(&self, builder: Builder) -> Builder {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let limits =
-            TimeLimits { soft: self.soft_time_limit.map(seconds), hard: self.time_limit.map(seconds) };
+        let limits = TimeLimits { soft: self.soft_time_limit.map(seconds), hard: self.time_limit.map(seconds) };
         let mut builder = builder.time_limits(limits);
         if self.artifact_cache.bytes() > 0 {
             builder = builder.sticky();
@@ -134,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_prefetch_follows_the_concurrency_unless_it_is_given() {
-        let sized = |flags: &[&str]| parse(flags).map(|capacity| (capacity.concurrency(), capacity.prefetch())).unwrap();
+        let sized =
+            |flags: &[&str]| parse(flags).map(|capacity| (capacity.concurrency(), capacity.prefetch())).unwrap();
         assert_eq!(sized(&["--concurrency", "3"]), (3, 3));
         assert_eq!(sized(&["--concurrency", "3", "--prefetch", "5"]), (3, 5));
         assert_eq!(sized(&["--autoscale", "8,2"]).0, 8, "children for the most there can be");

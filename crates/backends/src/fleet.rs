@@ -46,7 +46,9 @@ pub enum Error {
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
     /// A task may take longer than the broker leaves a job with a worker.
-    #[error("task {task:?} may take {hard:?}, and the broker takes a job back after {longest:?}; give it a shorter hard timeout")]
+    #[error(
+        "task {task:?} may take {hard:?}, and the broker takes a job back after {longest:?}; give it a shorter hard timeout"
+    )]
     TooLong {
         /// The task.
         task: String,

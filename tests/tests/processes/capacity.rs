@@ -3,7 +3,8 @@
 use crate::fleet::{Document, Fleet};
 use crate::model::Model;
 
-const OTHERS: [&str; 5] = ["dispatcher", "worker-file-processing", "worker-default", "worker-callbacks", "worker-logging"];
+const OTHERS: [&str; 5] =
+    ["dispatcher", "worker-file-processing", "worker-default", "worker-callbacks", "worker-logging"];
 const CONCURRENCY: &str = "flotilla_worker_concurrency";
 
 #[tokio::test]
@@ -34,11 +35,12 @@ async fn a_job_that_takes_longer_than_its_worker_allows_is_tried_again() {
     processes.push(fleet.start("worker-api-processing", &flags).await);
 
     let run = fleet.submit(&processes[0], &Document::one_question(fleet.folder())).await;
-    fleet.until("the first attempt has ended", async || {
-        let record = fleet.record(run).await;
-        record.run.tasks.iter().any(|task| task.task == "agentic-extract" && task.failures == 1)
-    })
-    .await;
+    fleet
+        .until("the first attempt has ended", async || {
+            let record = fleet.record(run).await;
+            record.run.tasks.iter().any(|task| task.task == "agentic-extract" && task.failures == 1)
+        })
+        .await;
     model.wake();
     fleet.result(&processes[0], run).await;
 
@@ -64,12 +66,14 @@ async fn a_child_reads_as_many_documents_as_it_may() {
     let recycled = "flotilla_child_recycled_total{reason=\"tasks\"}";
     for (read, waiting, ended) in [(1, 1, 0), (2, 1, 0), (3, 0, 1), (4, 1, 1)] {
         let run = fleet.submit(&processes[0], &document).await;
-        fleet.until("the document is read", async || {
-            let record = fleet.record(run).await;
-            record.run.tasks.iter().any(|task| task.task == "chunk-embed" && task.ended_at.is_some())
-        })
-        .await;
-        let seen = (reader.metric(&fleet.client, idle).await as u64, reader.metric(&fleet.client, recycled).await as u64);
+        fleet
+            .until("the document is read", async || {
+                let record = fleet.record(run).await;
+                record.run.tasks.iter().any(|task| task.task == "chunk-embed" && task.ended_at.is_some())
+            })
+            .await;
+        let seen =
+            (reader.metric(&fleet.client, idle).await as u64, reader.metric(&fleet.client, recycled).await as u64);
         assert_eq!(seen, (waiting, ended), "after {read} documents");
     }
     processes.push(reader);

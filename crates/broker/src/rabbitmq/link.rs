@@ -152,7 +152,10 @@ impl Link {
             }
         } else if !taken {
             let queue = outgoing.address();
-            return Err(Error::Unavailable(format!("RabbitMQ could not store a message in queue {:?}", queue.as_str())));
+            return Err(Error::Unavailable(format!(
+                "RabbitMQ could not store a message in queue {:?}",
+                queue.as_str()
+            )));
         }
         sent.confirmed += 1;
         Ok(())
