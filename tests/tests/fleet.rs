@@ -57,6 +57,7 @@ specs! {
     capacity {
         a_workers_own_limit_counts_whatever_a_task_allows_or_a_handler_asks_for
         the_concurrency_grows_with_the_backlog_and_not_beyond_its_maximum
+        a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_name
     }
     fan_out {
         results_of_a_mapped_task_arrive_in_the_order_of_the_list

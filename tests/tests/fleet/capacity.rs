@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use backends::fleet::Error;
 use protocol::{RunState, Workflow};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -69,5 +70,27 @@ pub(crate) async fn the_concurrency_grows_with_the_backlog_and_not_beyond_its_ma
         fleet.ends(run, RunState::Succeeded).await;
     }
     assert_eq!(most.load(Ordering::SeqCst), 4);
+    fleet.stop().await;
+}
+
+pub(crate) async fn a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_name(world: &World) {
+    let fleet = TestFleet::start(world, |worker| worker).await;
+    let second = Duration::from_secs(1);
+    let limited = fleet.broker.settle_within();
+    let longest = limited.unwrap_or(Duration::from_secs(1_000_000));
+    let flow = |name: &str, hard: Duration| {
+        let mut flow = Workflow::named(name);
+        let _ = flow.task::<First>().timeout(hard).add();
+        flow
+    };
+
+    fleet.fleet.register(&flow("long", longest)).await.unwrap();
+    let registered = fleet.fleet.register(&flow("too long", longest + second)).await;
+    match registered {
+        Err(Error::TooLong { task, hard, longest: named }) => {
+            assert_eq!((task.as_str(), hard, Some(named)), ("first", longest + second, limited));
+        }
+        other => assert!(other.is_ok() && limited.is_none(), "{other:?}"),
+    }
     fleet.stop().await;
 }
