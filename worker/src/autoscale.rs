@@ -97,7 +97,7 @@ impl Governor {
             return if room == 0 { Step::Stay } else { Step::Grow(slots.min(room)) };
         }
         // What is under way would fit into the smaller size and leave a slot for what comes next.
-        if !smaller.is_some_and(|smaller| slots - free < smaller) {
+        if smaller.is_none_or(|smaller| slots - free >= smaller) {
             self.quiet_for = Duration::ZERO;
             return Step::Stay;
         }

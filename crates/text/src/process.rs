@@ -40,7 +40,7 @@ impl Reader {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| starting(error))?;
+            .map_err(starting)?;
         match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
             (Some(stdin), Some(stdout), stderr) => Ok(Self { child, stdin, stdout, stderr }),
             _ => Err(starting(std::io::ErrorKind::BrokenPipe.into())),
