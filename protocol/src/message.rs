@@ -32,6 +32,9 @@ pub struct Job {
     pub task: String,
     /// The queue that the job is published to.
     pub queue: String,
+    /// The worker that has the run's files, in a sticky workflow: it should have the job if it has room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<String>,
     /// Position in the mapped list, for a child of a mapped task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "fleet/capacity.rs"]
+mod capacity;
 #[path = "fleet/failing.rs"]
 mod failing;
 #[path = "fleet/fan_out.rs"]
@@ -51,6 +53,11 @@ specs! {
         a_task_nobody_here_serves_fails_by_name_after_its_attempts
         an_unreadable_message_goes_to_the_dead_letters_with_its_reason
         a_duplicate_of_a_live_attempt_is_dropped
+    }
+    capacity {
+        a_workers_own_limit_counts_whatever_a_task_allows_or_a_handler_asks_for
+        the_concurrency_grows_with_the_backlog_and_not_beyond_its_maximum
+        a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_name
     }
     fan_out {
         results_of_a_mapped_task_arrive_in_the_order_of_the_list

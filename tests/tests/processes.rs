@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "processes/capacity.rs"]
+mod capacity;
 #[path = "processes/fleet.rs"]
 mod fleet;
 #[path = "processes/killed.rs"]
@@ -12,6 +14,8 @@ mod manual;
 mod model;
 #[path = "processes/process.rs"]
 mod process;
+#[path = "processes/sticky.rs"]
+mod sticky;
 #[path = "processes/stopped.rs"]
 mod stopped;
 #[path = "processes/together.rs"]

@@ -22,6 +22,8 @@ pub struct Context {
     pub(crate) reports: Reports,
     pub(crate) stopping: CancellationToken,
     pub(crate) hard_deadline: watch::Sender<Instant>,
+    /// How far the deadline can be moved: this worker's own limit.
+    pub(crate) latest: Option<Instant>,
     pub(crate) usage: Mutex<Usage>,
 }
 
@@ -83,9 +85,13 @@ impl Context {
         &self.stopping
     }
 
-    /// Adds time before this attempt's hard limit.
+    /// Adds time before this attempt's hard limit. No time can be had beyond the limit of the worker (`--time-limit`), nor
+    /// beyond what the broker leaves for a delivery.
     pub fn extend(&self, time: Duration) {
-        self.hard_deadline.send_modify(|deadline| *deadline += time);
+        self.hard_deadline.send_modify(|deadline| {
+            let wanted = *deadline + time;
+            *deadline = self.latest.map_or(wanted, |latest| wanted.min(latest));
+        });
     }
 
     /// Tells watchers how far the work is.

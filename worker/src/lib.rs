@@ -4,8 +4,12 @@
 //! [`callbacks`] and [`logging`] serve the two queues that workers write to. Only the runner acknowledges,
 //! retries, times out, catches panics, counts and opens spans; handlers stay about documents.
 
+mod autoscale;
 pub mod callbacks;
+#[cfg(feature = "fleet")]
+mod capacity;
 pub mod context;
+mod crew;
 pub mod flags;
 pub mod handler;
 mod leases;
@@ -16,9 +20,14 @@ pub mod process;
 mod reporter;
 mod returns;
 mod runner;
+#[cfg(feature = "fleet")]
+mod size;
 pub mod stages;
+mod time_limits;
 mod worker;
 
+pub use autoscale::Autoscale;
 pub use context::Context;
 pub use handler::{Handle, Stop};
+pub use time_limits::TimeLimits;
 pub use worker::{Builder, Config, Ports, Worker};

@@ -20,3 +20,7 @@ pub(crate) const UNREADABLE: &str = "flotilla_messages_unreadable_total";
 pub(crate) const CALLBACK_BATCH: &str = "flotilla_callback_batch_size";
 /// Time to record one batch, in seconds.
 pub(crate) const CALLBACK_RECORD: &str = "flotilla_callback_record_seconds";
+/// Jobs that this worker may run at once.
+pub(crate) const CONCURRENCY: &str = "flotilla_worker_concurrency";
+/// Jobs of sticky runs that came back to this worker, by whether it `kept` them (`yes`, or `no`: it was busy too long).
+pub(crate) const STICKY: &str = "flotilla_sticky_jobs_total";

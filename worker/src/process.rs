@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backends::fleet::Fleet;
 use backends::stack::{Database, Servers, Stack};
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use ledger::Ledger;
 use models::resolve;
 use protocol::workflow::queues::{CALLBACKS, LOGGING};
@@ -17,6 +17,7 @@ use service::telemetry::Logging;
 use service::{Shutdown, Tasks};
 use text::Extractor;
 
+use crate::capacity::Capacity;
 use crate::stages::{self, Tools};
 use crate::{Config, Ports, Worker, callbacks, flags, logging};
 
@@ -49,24 +50,6 @@ struct Flags {
     logging: Logging,
 }
 
-/// How much a worker takes on.
-#[derive(Debug, Args)]
-struct Capacity {
-    /// How many jobs run at once [default: one per processor].
-    #[arg(long, value_name = "N", env = "FLOTILLA_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    concurrency: Option<u16>,
-    /// How many jobs of a queue may be in hand, running or not [default: the same as --concurrency].
-    #[arg(long, value_name = "N", env = "FLOTILLA_PREFETCH", value_parser = clap::value_parser!(u16).range(1..))]
-    prefetch: Option<u16>,
-    /// Most memory of a child process that reads a document, in MiB.
-    #[arg(long, value_name = "MIB", env = "FLOTILLA_MAX_MEMORY_PER_CHILD", default_value_t = 1536,
-          value_parser = clap::value_parser!(u32).range(64..))]
-    max_memory_per_child: u32,
-    /// How long jobs in hand may take to finish after the order to stop, in seconds.
-    #[arg(long, value_name = "SECONDS", env = "FLOTILLA_SHUTDOWN_GRACE", default_value_t = 30)]
-    shutdown_grace: u32,
-}
-
 /// The whole of a worker's `main`: `role` is its name in logs, `queues` what it serves unless `--queues` says otherwise.
 pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
     // Child processes that read untrusted files are this same program in another role.
@@ -76,7 +59,8 @@ pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
     let command = Flags::command().name(role).mut_arg("queues", |argument| {
         if queues.is_empty() { argument.required(true) } else { argument.default_values(queues) }
     });
-    let flags = match Flags::from_arg_matches(&command.get_matches()) {
+    let parsed = Flags::from_arg_matches(&command.clone().get_matches());
+    let flags = match parsed.and_then(|flags| flags.capacity.check(command).map(|()| flags)) {
         Ok(flags) => flags,
         Err(error) => error.exit(),
     };
@@ -102,7 +86,7 @@ fn fail(role: &str, error: &anyhow::Error) -> ExitCode {
 async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::install()?;
     let stack = flags.servers.connect().await?;
-    let grace = Duration::from_secs(flags.capacity.shutdown_grace.into());
+    let grace = flags.capacity.grace();
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
     let (bookkeeping, work): (Vec<String>, Vec<String>) =
@@ -152,29 +136,24 @@ fn stage_worker(
     stack: &Stack,
     grace: Duration,
 ) -> anyhow::Result<Worker> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let concurrency = flags.capacity.concurrency.map_or(processors, usize::from);
-    let discovered = text::Config::discover()?;
-    let limits = text::Limits {
-        memory_bytes: u64::from(flags.capacity.max_memory_per_child) * 1024 * 1024,
-        ..discovered.limits
-    };
-    let extractor = Extractor::new(text::Config { children: concurrency, limits, ..discovered });
+    let capacity = &flags.capacity;
+    let concurrency = capacity.concurrency();
+    let extractor = Extractor::new(capacity.text(text::Config::discover()?));
     let model = resolve(flags.model.config())?;
     let config = Config {
         name: format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
         queues,
         concurrency,
-        prefetch: flags.capacity.prefetch.map_or(concurrency, usize::from),
+        prefetch: capacity.prefetch(),
         lease_ttl: LEASE,
         grace,
     };
     let ports = Ports {
         broker: Arc::clone(&stack.broker),
-        objects: Arc::clone(&stack.objects),
+        objects: capacity.cached(Arc::clone(&stack.objects)),
         coordination: Arc::clone(&stack.coordination),
     };
-    let builder = Worker::builder(ports, config);
+    let builder = capacity.apply(Worker::builder(ports, config));
     Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
 }
 

@@ -25,6 +25,7 @@ use crate::leases::{Claim, Leases};
 use crate::metrics;
 use crate::reporter::{Reporter, Reports};
 use crate::returns::Returns;
+use crate::time_limits::TimeLimits;
 use crate::worker::Ports;
 
 /// An attempt that ends within this is reported when it ends, not when it starts.
@@ -38,6 +39,8 @@ pub(crate) struct Runner {
     pub(crate) returns: Returns,
     pub(crate) reporter: Reporter,
     pub(crate) name: Arc<str>,
+    /// How long an attempt may take here, whatever its task allows.
+    pub(crate) limits: TimeLimits,
 }
 
 /// How the worker as a whole is asked to end.
@@ -70,7 +73,7 @@ impl Runner {
     /// Runs a delivered job and settles the delivery.
     pub(crate) async fn handle(&self, delivery: Delivery, drain: &Drain) {
         let verdict = match protocol::wire::decode_job(&delivery.message.body) {
-            Ok(job) => self.work(Arc::new(job), delivery.redeliveries > 0, drain).await,
+            Ok(job) => self.work(Arc::new(self.limited(job)), delivery.redeliveries > 0, drain).await,
             Err(error) => {
                 tracing::error!(message.id = %delivery.message.id, error = %error, "an unreadable job goes to the dead letters");
                 counter!(metrics::UNREADABLE, "queue" => delivery.message.queue.clone()).increment(1);
@@ -80,6 +83,10 @@ impl Runner {
         if let Err(error) = delivery.settle(verdict).await {
             tracing::warn!(error = %error, "a job could not be settled and will be delivered again");
         }
+    }
+
+    fn limited(&self, job: Job) -> Job {
+        Job { timeouts: self.limits.cap(job.timeouts), ..job }
     }
 
     async fn work(&self, job: Arc<Job>, redelivered: bool, drain: &Drain) -> Verdict {
@@ -142,6 +149,7 @@ impl Runner {
             reports: Reports::new(self.reporter.clone(), started_at),
             stopping: CancellationToken::new(),
             hard_deadline,
+            latest: self.limits.hard.map(|hard| Instant::now() + hard),
             usage: Mutex::default(),
         };
         (Arc::new(context), deadline)

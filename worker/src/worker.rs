@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Consumer, Verdict};
+use broker::Broker;
 use coordination::Coordination;
 use objects::Objects;
 use protocol::Task;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::autoscale::Autoscale;
+use crate::crew::Crew;
 use crate::handler::{AnyHandler, Handle, Typed};
 use crate::leases::Leases;
 use crate::reporter::Reporter;
 use crate::returns::Returns;
 use crate::runner::{Drain, Runner};
+use crate::time_limits::TimeLimits;
 
 /// What a worker needs from outside.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub struct Config {
 /// A worker that is ready to run.
 pub struct Worker {
     config: Config,
+    autoscale: Option<Autoscale>,
+    sticky: bool,
     runner: Arc<Runner>,
     /// Asks for leases, sends outcomes and reports, until the runner is gone and all is sent.
     errands: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -58,6 +61,9 @@ pub struct Worker {
 pub struct Builder {
     ports: Ports,
     config: Config,
+    autoscale: Option<Autoscale>,
+    sticky: bool,
+    limits: TimeLimits,
     handlers: HashMap<&'static str, Arc<dyn AnyHandler>>,
 }
 
@@ -69,6 +75,28 @@ impl Builder {
         self
     }
 
+    /// Lets the concurrency follow the backlog instead of staying at [`Config::concurrency`]. The prefetch follows it.
+    #[must_use]
+    pub fn autoscale(mut self, scale: Autoscale) -> Self {
+        self.autoscale = Some(scale);
+        self
+    }
+
+    /// Takes part in sticky runs: their jobs come back to this worker while it has room for them. It pays where `objects`
+    /// keeps what it has seen, see `objects::cached`.
+    #[must_use]
+    pub fn sticky(mut self) -> Self {
+        self.sticky = true;
+        self
+    }
+
+    /// Caps the time limits of tasks.
+    #[must_use]
+    pub fn time_limits(mut self, limits: TimeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The finished worker.
     #[must_use]
     pub fn build(self) -> Worker {
@@ -77,11 +105,13 @@ impl Builder {
         let (returns, returning) = Returns::new(Arc::clone(&self.ports.broker));
         let (leases, asking) =
             Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
-        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name };
+        let limits = self.limits.within(self.ports.broker.settle_within());
+        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name, limits };
         let errands = async move {
             tokio::join!(reports, returning, asking);
         };
-        Worker { config: self.config, runner: Arc::new(runner), errands: Box::pin(errands) }
+        let Self { config, autoscale, sticky, .. } = self;
+        Worker { config, autoscale, sticky, runner: Arc::new(runner), errands: Box::pin(errands) }
     }
 }
 
@@ -89,7 +119,8 @@ impl Worker {
     /// Starts to describe a worker.
     #[must_use]
     pub fn builder(ports: Ports, config: Config) -> Builder {
-        Builder { ports, config, handlers: HashMap::new() }
+        let limits = TimeLimits::default();
+        Builder { ports, config, autoscale: None, sticky: false, limits, handlers: HashMap::new() }
     }
 
     /// Works until `shutdown`, then finishes what is in hand within the grace period and hands the rest back.
@@ -97,70 +128,37 @@ impl Worker {
     /// # Errors
     /// When a queue cannot be consumed.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), broker::Error> {
-        let slots = Arc::new(Semaphore::new(self.config.concurrency));
         let drain = Drain::default();
-        let prefetch = u16::try_from(self.config.prefetch).unwrap_or(u16::MAX);
-        let mut consuming = JoinSet::new();
-        for queue in &self.config.queues {
-            let consumer = self.runner.ports.broker.consume(queue, prefetch).await?;
-            let runner = Arc::clone(&self.runner);
-            consuming.spawn(consume(consumer, runner, Arc::clone(&slots), drain.clone(), shutdown.clone()));
+        let queues = self.config.queues.clone();
+        let mut crew = Crew::new(Arc::clone(&self.runner), queues, self.sticky, drain.clone(), shutdown.clone());
+        match self.autoscale {
+            Some(scale) => crew.grow(scale.min, scale.min).await?,
+            None => crew.grow(self.config.concurrency, self.config.prefetch).await?,
         }
         let renewer = Arc::clone(&self.runner);
         let renewing = tokio::spawn(async move { renewer.leases.keep_renewing().await });
         let errands = tokio::spawn(self.errands);
 
-        shutdown.cancelled().await;
+        match self.autoscale {
+            Some(scale) => tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = crew.follow(scale) => {}
+            },
+            None => shutdown.cancelled().await,
+        }
         drain.soft.cancel();
-        let finished = async { while consuming.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.config.grace, finished).await.is_err() {
+        if tokio::time::timeout(self.config.grace, crew.done()).await.is_err() {
             tracing::warn!(worker = %self.config.name, "the grace period is over, jobs are handed back");
             drain.hard.cancel();
-            while consuming.join_next().await.is_some() {}
+            crew.done().await;
         }
         renewing.abort();
         // Errands end with the runner, when all that was handed in is sent.
+        drop(crew);
         drop(self.runner);
         if tokio::time::timeout(Duration::from_secs(1), errands).await.is_err() {
             tracing::debug!("the last lifecycle events were not sent in time");
         }
         Ok(())
     }
-}
-
-/// Takes deliveries of one queue as slots become free. Ends, with all its jobs, after `shutdown`.
-async fn consume(
-    mut consumer: Box<dyn Consumer>,
-    runner: Arc<Runner>,
-    slots: Arc<Semaphore>,
-    drain: Drain,
-    shutdown: CancellationToken,
-) {
-    let mut running = JoinSet::new();
-    loop {
-        let delivery = tokio::select! {
-            () = shutdown.cancelled() => break,
-            delivery = consumer.next() => delivery,
-            // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
-            Some(_) = running.join_next(), if !running.is_empty() => continue,
-        };
-        let Some(delivery) = delivery else { break };
-        let permit = tokio::select! {
-            () = shutdown.cancelled() => None,
-            permit = Arc::clone(&slots).acquire_owned() => permit.ok(),
-        };
-        let Some(permit) = permit else {
-            // Never started, so this delivery does not count.
-            if let Err(error) = delivery.settle(Verdict::Requeue { counted: false }).await {
-                tracing::debug!(error = %error, "a job that was not started will be delivered again");
-            }
-            break;
-        };
-        let (runner, drain) = (Arc::clone(&runner), drain.clone());
-        running.spawn(async move {
-            runner.handle(delivery, &drain).await;
-            drop(permit);
-        });
-    }
-    while running.join_next().await.is_some() {}
 }

@@ -45,6 +45,18 @@ pub enum Error {
     /// The ledger refused or failed.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// A task may take longer than the broker leaves a job with a worker.
+    #[error(
+        "task {task:?} may take {hard:?}, and the broker takes a job back after {longest:?}; give it a shorter hard timeout"
+    )]
+    TooLong {
+        /// The task.
+        task: String,
+        /// Its hard timeout.
+        hard: Duration,
+        /// The longest there can be.
+        longest: Duration,
+    },
     /// The broker is away. What was recorded stays recorded and is published later.
     #[error(transparent)]
     Broker(#[from] broker::Error),
@@ -66,8 +78,14 @@ impl Fleet {
     /// Makes a workflow known.
     ///
     /// # Errors
-    /// When the name and version is known with other tasks.
+    /// When the name and version is known with other tasks; [`Error::TooLong`] when a task may take longer than a job can stay
+    /// with a worker.
     pub async fn register(&self, workflow: &Workflow) -> Result<(), Error> {
+        if let Some(longest) = self.broker.settle_within()
+            && let Some(spec) = workflow.tasks.iter().find(|spec| spec.timeouts.hard > longest)
+        {
+            return Err(Error::TooLong { task: spec.name.clone(), hard: spec.timeouts.hard, longest });
+        }
         Ok(self.ledger.register(workflow).await?)
     }
 
@@ -281,5 +299,9 @@ pub fn topology(delivery_limit: u32) -> Topology {
 
 fn job_message(job: &Job) -> Message {
     let id = format!("{}:{}", job.task_run_id, job.attempt);
-    Message::new(job.queue.clone(), id, protocol::wire::encode(job))
+    let message = Message::new(job.queue.clone(), id, protocol::wire::encode(job));
+    match &job.preferred {
+        Some(worker) => message.prefer(worker.clone()),
+        None => message,
+    }
 }

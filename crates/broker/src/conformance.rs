@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::{Broker, Consumer, Delivery, Depth, Message, Topology, Verdict};
 
 pub mod dead_letters;
+pub mod preferring;
 pub mod publishing;
 pub mod redelivery;
 pub mod sharing;
@@ -51,6 +52,15 @@ macro_rules! conformance_suite {
             prefetch_bounds_what_a_consumer_holds,
             consumers_of_one_queue_take_turns,
             four_consumers_get_every_one_of_ten_thousand_messages,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, preferring:
+            a_message_goes_to_the_consumer_it_prefers,
+            without_its_preferred_consumer_everybody_gets_a_message_at_once,
+            a_message_waits_for_a_busy_consumer_no_longer_than_it_may,
+            what_a_gone_consumer_leaves_goes_to_everybody,
+            what_a_preferred_consumer_hands_back_goes_to_everybody,
+            a_message_that_has_gone_on_dies_like_any_other,
+            consumers_of_one_name_share_what_prefers_them,
         );
     };
     (@module #[$test:meta] $open:ident, $module:ident: $($case:ident),+ $(,)?) => {

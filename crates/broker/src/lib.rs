@@ -32,7 +32,17 @@ pub trait Broker: Send + Sync {
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
     async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
-    /// How many messages wait in a queue and how many are with consumers.
+    /// Starts to consume those messages of a queue that prefer `consumer`, see [`Message::prefer`]. They are apart from
+    /// what [`Broker::consume`] gives, with a prefetch of their own. What this consumer does not keep, because it was
+    /// handed back, dropped, or waited longer than [`PREFERRED_WAIT`] for room in the prefetch, goes on to the queue
+    /// itself, where everybody gets it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`], also when the broker may not set up what this takes; [`Error::Unavailable`].
+    async fn consume_preferred(&self, queue: &str, consumer: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
+
+    /// How many messages wait in a queue and how many are with consumers. Those that wait for a preferred consumer or are
+    /// with it are not among them.
     ///
     /// # Errors
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
@@ -43,7 +53,15 @@ pub trait Broker: Send + Sync {
     fn strict_priorities(&self) -> bool {
         true
     }
+
+    /// How long the work on a delivery may take before it is taken away from its consumer; `None`: as long as it takes.
+    fn settle_within(&self) -> Option<Duration> {
+        None
+    }
 }
+
+/// How long a message waits for the consumer that it prefers before everybody gets it.
+pub const PREFERRED_WAIT: Duration = Duration::from_secs(2);
 
 /// One subscription to one queue.
 ///
@@ -60,6 +78,9 @@ pub trait Consumer: Send {
 pub struct Message {
     /// Where it goes.
     pub queue: String,
+    /// The consumer that should have it if it has room within [`PREFERRED_WAIT`]; `None` for anybody's, and once it has
+    /// gone on to everybody.
+    pub preferred: Option<String>,
     /// Identifies it in logs and dead letters.
     pub id: String,
     /// Its content: JSON of a `protocol` message.
@@ -76,7 +97,9 @@ pub struct Message {
 pub struct Delivery {
     /// The message.
     pub message: Message,
-    /// How often it came back before: 0 the first time. What was handed back uncounted is left out.
+    /// How often it came back before: 0 the first time. What was handed back uncounted is left out. A message that has
+    /// gone on from its preferred consumer may count one more than it should, as RabbitMQ does not say whether it was
+    /// delivered there.
     pub redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
@@ -151,12 +174,21 @@ impl Message {
     pub fn new(queue: impl Into<String>, id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self {
             queue: queue.into(),
+            preferred: None,
             id: id.into(),
             body: body.into(),
             priority: 0,
             persistent: true,
             headers: BTreeMap::new(),
         }
+    }
+
+    /// For that consumer rather than another, see [`Broker::consume_preferred`]. Where no such consumer is known, this
+    /// changes nothing.
+    #[must_use]
+    pub fn prefer(mut self, consumer: impl Into<String>) -> Self {
+        self.preferred = Some(consumer.into());
+        self
     }
 
     /// With another priority; above 9 counts as 9.

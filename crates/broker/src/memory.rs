@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{Broker, Consumer, DeadLetter, Delivery, Depth, Error, Message, Settle, Topology, Verdict};
 use queue::{Given, Queue};
 
+mod preferred;
 mod queue;
 
 /// A broker without a server. Clones share their queues.
@@ -61,6 +62,19 @@ impl MemoryBroker {
     }
 }
 
+impl MemoryBroker {
+    fn start(&self, state: &mut State, queue: String, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        let waiting = Arc::clone(&state.queue(&queue)?.waiting);
+        let bound = if prefetch == 0 { Semaphore::MAX_PERMITS } else { usize::from(prefetch) };
+        let prefetch = Arc::new(Semaphore::new(bound));
+        let id = state.next_consumer;
+        state.next_consumer += 1;
+        state.consumers.insert(id, Arc::clone(&prefetch));
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(MemoryConsumer { shared, queue, id, prefetch, waiting }))
+    }
+}
+
 #[async_trait]
 impl Broker for MemoryBroker {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Error> {
@@ -71,7 +85,7 @@ impl Broker for MemoryBroker {
             state.queue(&message.queue)?;
         }
         for message in messages {
-            state.queue(&message.queue)?.put(message);
+            self.shared.place(&mut state, message);
         }
         Ok(())
     }
@@ -79,14 +93,15 @@ impl Broker for MemoryBroker {
     async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
         let mut state = self.shared.lock();
         state.refuse_when_closed()?;
-        let waiting = Arc::clone(&state.queue(queue)?.waiting);
-        let bound = if prefetch == 0 { Semaphore::MAX_PERMITS } else { usize::from(prefetch) };
-        let prefetch = Arc::new(Semaphore::new(bound));
-        let id = state.next_consumer;
-        state.next_consumer += 1;
-        state.consumers.insert(id, Arc::clone(&prefetch));
-        let shared = Arc::clone(&self.shared);
-        Ok(Box::new(MemoryConsumer { shared, queue: queue.to_owned(), id, prefetch, waiting }))
+        self.start(&mut state, queue.to_owned(), prefetch)
+    }
+
+    async fn consume_preferred(&self, queue: &str, consumer: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        let mut state = self.shared.lock();
+        state.refuse_when_closed()?;
+        state.queue(queue)?;
+        let line = state.join_line(queue, consumer);
+        self.start(&mut state, line, prefetch)
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
@@ -124,6 +139,7 @@ impl Drop for MemoryConsumer {
         for given in queue.take_back_all(self.id) {
             self.shared.put_back_counted(&mut state, &self.queue, given);
         }
+        state.leave_line(&self.queue);
     }
 }
 
@@ -146,7 +162,7 @@ impl Settle for MemorySettle {
         match verdict {
             Verdict::Ack => {}
             Verdict::Requeue { counted: true } => self.shared.put_back_counted(&mut state, &self.queue, given),
-            Verdict::Requeue { counted: false } => state.queue(&self.queue)?.put_back(given),
+            Verdict::Requeue { counted: false } => state.put_back(&self.queue, given),
             Verdict::Reject { reason } => self.shared.bury(&mut state, &self.queue, given, reason),
         }
         Ok(())
@@ -172,8 +188,8 @@ impl Shared {
     fn put_back_counted(&self, state: &mut State, queue: &str, given: Given) {
         if queue != self.topology.dead_letter && given.redeliveries >= self.topology.delivery_limit {
             self.bury(state, queue, given, DeadLetter::DELIVERY_LIMIT.to_owned());
-        } else if let Some(queue) = state.queues.get_mut(queue) {
-            queue.put_back(given.counted());
+        } else {
+            state.put_back(queue, given.counted());
         }
     }
 
@@ -183,14 +199,24 @@ impl Shared {
             return;
         }
         tracing::warn!(message.id = given.message.id, queue, reason, "message goes to the dead letters");
-        let death = DeadLetter { reason, queue: queue.to_owned(), deliveries: given.redeliveries + 1 };
+        let queue = given.message.queue.clone();
+        let death = DeadLetter { reason, queue, deliveries: given.redeliveries + 1 };
         if let Some(graveyard) = state.queues.get_mut(dead_letter_queue) {
-            graveyard.put(death.bury(given.message, dead_letter_queue));
+            graveyard.put(death.bury(Message { preferred: None, ..given.message }, dead_letter_queue));
         }
     }
 }
 
 impl State {
+    /// Gives a message back to its old place, or lets it go on to everybody when it preferred one who does not keep it.
+    fn put_back(&mut self, queue: &str, given: Given) {
+        match self.queues.get_mut(queue) {
+            Some(line) if line.home().is_some() => self.put_on(queue, given),
+            Some(queue) => queue.put_back(given),
+            None => {}
+        }
+    }
+
     fn queue(&mut self, name: &str) -> Result<&mut Queue, Error> {
         self.queues.get_mut(name).ok_or_else(|| Error::UnknownQueue(name.to_owned()))
     }

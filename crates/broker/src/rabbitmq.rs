@@ -7,7 +7,7 @@
 //! AMQP cannot say all that the port promises, so three verdicts are more than one frame. A rejection publishes the
 //! dead letter with its reason, then acknowledges. A message handed back uncounted is published anew with the count it
 //! had, then acknowledged; on a quorum queue that costs its place in the line. On classic queues, which do not count,
-//! so is every message that comes back. Between publishing and acknowledging lies a confirm: what crashes in between
+//! so is every message that comes back, and on queues of one consumer's own, from which it goes on to everybody's. Between publishing and acknowledging lies a confirm: what crashes in between
 //! leaves a message twice, never none.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +23,9 @@ use tokio_util::task::TaskTracker;
 use crate::{Broker, Consumer, Depth, Error, Message};
 use consumer::RabbitConsumer;
 use lane::Lane;
-use link::Link;
-use queues::Queues;
+use link::{Link, Sent};
+use preferred::Absent;
+use queues::{Queue, Queues};
 use wire::Outgoing;
 
 mod acks;
@@ -32,6 +33,7 @@ mod config;
 mod consumer;
 mod lane;
 mod link;
+mod preferred;
 mod queues;
 mod settle;
 mod supervisor;
@@ -60,6 +62,8 @@ struct Shared {
     outage: Mutex<String>,
     /// The channel of every living consumer.
     lanes: Mutex<Vec<Arc<Lane>>>,
+    /// Queues of preferred consumers that are not there.
+    absent: Absent,
     /// How many dropped consumers have not given everything back yet.
     closing_lanes: watch::Sender<usize>,
     closed: CancellationToken,
@@ -86,6 +90,7 @@ impl RabbitMq {
             link: watch::Sender::new(Some(Arc::clone(&link))),
             outage: Mutex::default(),
             lanes: Mutex::default(),
+            absent: Absent::default(),
             closing_lanes: watch::Sender::new(0),
             closed: closed.clone(),
             ended: CancellationToken::new(),
@@ -136,6 +141,42 @@ impl Broker for RabbitMq {
     async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
         self.shared.refuse_when_closed()?;
         let queue = self.shared.queues.find(queue)?;
+        self.start(queue, prefetch).await
+    }
+
+    /// Sets up a queue of the consumer's own, so it fails where queues may not be declared and somebody else has not.
+    async fn consume_preferred(&self, queue: &str, consumer: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        self.shared.refuse_when_closed()?;
+        let queue = Queue::own(&self.shared.queues.find(queue)?, consumer)?;
+        self.start(Arc::new(queue), prefetch).await
+    }
+
+    /// Waiting messages are those of the whole fleet; those with consumers are this connection's own, as AMQP tells no
+    /// others, and without those that wait in a consumer's prefetch buffer.
+    async fn depth(&self, queue: &str) -> Result<Depth, Error> {
+        let queue = self.shared.queues.find(queue)?;
+        let deadline = self.shared.deadline();
+        let held = || self.shared.lanes_of(&queue).iter().map(|lane| lane.held()).sum::<usize>() as u64;
+        loop {
+            match self.shared.link(deadline).await?.look_at(&queue).await {
+                Ok(counted) => return Ok(Depth { ready: counted.message_count().into(), unacked: held() }),
+                Err(error) => self.shared.try_again(error, deadline).await?,
+            }
+        }
+    }
+
+    fn strict_priorities(&self) -> bool {
+        self.shared.config.queue_type == QueueType::Classic
+    }
+
+    /// Three quarters of the consumer timeout: a delivery may have waited in the consumer's buffer before.
+    fn settle_within(&self) -> Option<Duration> {
+        Some(self.shared.config.consumer_timeout / 4 * 3)
+    }
+}
+
+impl RabbitMq {
+    async fn start(&self, queue: Arc<Queue>, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
         // Otherwise this one could overtake what a consumer that was dropped just now gives back.
         let mut closing = self.shared.closing_lanes.subscribe();
         let _ = timeout_at(self.shared.deadline(), closing.wait_for(|lanes| *lanes == 0)).await;
@@ -148,37 +189,27 @@ impl Broker for RabbitMq {
             }
         }
     }
-
-    /// Waiting messages are those of the whole fleet; those with consumers are this connection's own, as AMQP tells no
-    /// others, and without those that wait in a consumer's prefetch buffer.
-    async fn depth(&self, queue: &str) -> Result<Depth, Error> {
-        let queue = self.shared.queues.find(queue)?;
-        let deadline = self.shared.deadline();
-        let held = || self.shared.lanes_of(&queue.name).iter().map(|lane| lane.held()).sum::<usize>() as u64;
-        loop {
-            match self.shared.link(deadline).await?.look_at(&queue).await {
-                Ok(counted) => return Ok(Depth { ready: counted.message_count().into(), unacked: held() }),
-                Err(error) => self.shared.try_again(error, deadline).await?,
-            }
-        }
-    }
-
-    fn strict_priorities(&self) -> bool {
-        self.shared.config.queue_type == QueueType::Classic
-    }
 }
 
 impl Shared {
     async fn publish(&self, mut batch: Vec<Outgoing>) -> Result<(), Error> {
         let deadline = self.deadline();
         loop {
-            let mut confirmed = 0;
+            batch = batch.into_iter().map(|outgoing| self.absent.look(outgoing)).collect();
+            let mut sent = Sent::default();
             let link = self.link(deadline).await?;
-            match link.publish(&batch, &self.config, &mut confirmed).await {
-                Ok(()) => return Ok(()),
+            let published = link.publish(&batch, &self.config, &mut sent).await;
+            let answered = batch.drain(..sent.confirmed).enumerate();
+            // What came back is among what is answered, or is published once more with the rest.
+            let returned = answered.filter(|(index, _)| sent.returned.contains(index));
+            let mut again: Vec<Outgoing> = returned.map(|(_, outgoing)| self.absent.note(outgoing)).collect();
+            again.append(&mut batch);
+            batch = again;
+            match published {
+                Ok(()) if batch.is_empty() => return Ok(()),
+                Ok(()) => {}
                 Err(error) => self.try_again(error, deadline).await?,
             }
-            batch.drain(..confirmed);
         }
     }
 
@@ -213,9 +244,21 @@ impl Shared {
     }
 
     /// The open lanes of a queue.
-    fn lanes_of(&self, queue: &str) -> Vec<Arc<Lane>> {
+    fn lanes_of(&self, queue: &Queue) -> Vec<Arc<Lane>> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().filter(|lane| lane.queue().name == queue && lane.is_open()).cloned().collect()
+        lanes.iter().filter(|lane| lane.queue().address == queue.address && lane.is_open()).cloned().collect()
+    }
+
+    /// Every queue of the topology and every one of a consumer's own.
+    fn watched_queues(&self) -> Vec<Arc<Queue>> {
+        let mut watched: Vec<Arc<Queue>> = self.queues.all().cloned().collect();
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        for queue in lanes.iter().map(|lane| lane.queue()).filter(|queue| queue.own.is_some()) {
+            if watched.iter().all(|known| known.address != queue.address) {
+                watched.push(Arc::clone(queue));
+            }
+        }
+        watched
     }
 
     /// Remembers why there is no connection.

@@ -38,3 +38,12 @@ mod classic {
         open
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_work_on_a_delivery_has_to_end_well_before_rabbitmq_takes_it_away() {
+    use broker::Broker;
+    let hour = std::time::Duration::from_secs(3600);
+    let config = support::config(broker::rabbitmq::QueueType::Classic, broker::conformance::topology());
+    let broker = support::Temporary::open(broker::rabbitmq::Config { consumer_timeout: hour * 4, ..config }).await;
+    assert_eq!(broker.settle_within(), Some(hour * 3));
+}

@@ -31,6 +31,7 @@ impl Run {
             workflow: self.workflow.name.clone(),
             task: task_run.task.clone(),
             queue: spec.queue.clone(),
+            preferred: self.preferred_worker(task_run, spec),
             index: task_run.index,
             map_over: spec.map_over.clone(),
             attempt: task_run.attempt,
@@ -43,6 +44,16 @@ impl Run {
             deadline_at: self.deadline_at,
             queued_at: task_run.queued_at?,
         })
+    }
+
+    /// The worker that ran the parent which ended last: it has the files that this task run needs next. Nobody for the
+    /// children of a map, which would all go to one worker, and after a failure, which another worker may be spared.
+    fn preferred_worker(&self, task_run: &TaskRun, spec: &TaskSpec) -> Option<String> {
+        if !self.workflow.sticky || task_run.index.is_some() || task_run.failures > 0 {
+            return None;
+        }
+        let parents = spec.parents.iter().filter_map(|parent| self.head(parent));
+        parents.max_by_key(|parent| parent.ended_at)?.worker.clone()
     }
 
     /// The queue that jobs of a task go to.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use protocol::ArtifactRef;
 
+pub mod cached;
 pub mod conformance;
 pub mod filesystem;
 mod hash;

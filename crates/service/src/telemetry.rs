@@ -13,6 +13,9 @@ use tracing_subscriber::{fmt, prelude::*};
 
 mod json;
 
+/// What is never logged: the AMQP client shows whole messages when one comes back, with what documents and users say.
+const QUIET: &[&str] = &["lapin::returned_messages=off"];
+
 /// What to log and how.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logging {
@@ -59,6 +62,7 @@ pub enum Error {
 pub fn init(logging: &Logging, default_level: &str) -> Result<(), Error> {
     let level = logging.log_level.as_deref().unwrap_or(default_level);
     let filter = EnvFilter::try_new(level).map_err(|source| Error::Level { level: level.to_owned(), source })?;
+    let filter = QUIET.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     match logging.log_format {
         Format::Text => {
@@ -68,4 +72,16 @@ pub fn init(logging: &Logging, default_level: &str) -> Result<(), Error> {
         Format::Json => registry.with(json::layer(stderr)).try_init(),
     }
     .map_err(Error::Twice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_quiet_is_written_as_a_directive() {
+        for directive in QUIET {
+            assert!(directive.parse::<tracing_subscriber::filter::Directive>().is_ok(), "{directive}");
+        }
+    }
 }

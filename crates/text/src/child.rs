@@ -1,12 +1,12 @@
-//! The child process: limits itself, reads one document, answers, ends.
+//! The child process: limits itself, then reads documents and answers until its parent wants no more.
 
-use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
-use crate::config::Limits;
 use crate::error::Error;
 use crate::wire::{Format, Reply, Request};
 use crate::{pdf, plain};
@@ -34,18 +34,29 @@ pub fn child_main() -> ExitCode {
 fn converse() -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    let request: Request = serde_json::from_str(&line)?;
-    limit(&request.limits)?;
-    end_with_parent()?;
+    let first: Request = serde_json::from_str(&line)?;
+    limit(&first)?;
+    let requests = hear_the_parent()?;
+    answer(&first)?;
+    for line in requests {
+        let request: Request = serde_json::from_str(&line)?;
+        limit_processor_time(&request)?;
+        answer(&request)?;
+    }
+    Ok(())
+}
+
+fn answer(request: &Request) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let reply = read(&request, &mut stdout);
+    let reply = read(request, &mut stdout);
     writeln!(stdout)?;
     let mut answer = BufWriter::with_capacity(64 * 1024, stdout);
     serde_json::to_writer(&mut answer, &reply)?;
+    writeln!(answer)?;
     answer.flush()
 }
 
-fn read(Request { file, format, limits }: &Request, progress: &mut impl Write) -> Reply {
+fn read(Request { file, format, limits, .. }: &Request, progress: &mut impl Write) -> Reply {
     match format {
         Format::Pdf { password, pdfium } => {
             let begin = |page: u32| writeln!(progress, "{page}").map_err(|error| Error::io("answering", &error));
@@ -56,29 +67,53 @@ fn read(Request { file, format, limits }: &Request, progress: &mut impl Write) -
 }
 
 /// What the kernel holds this process to from here on, whatever the parser is talked into.
-fn limit(limits: &Limits) -> io::Result<()> {
+fn limit(request: &Request) -> io::Result<()> {
+    let Request { limits, documents, .. } = request;
     let set = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     set(Resource::As, limits.memory_bytes)?;
     set(Resource::Core, 0)?;
     set(Resource::Fsize, 0)?;
     set(Resource::Nofile, OPEN_FILES)?;
-    // A second between the two, so that the end comes with the signal that names the cause.
-    let (current, maximum) = (Some(limits.cpu_seconds), Some(limits.cpu_seconds + 1));
-    setrlimit(Resource::Cpu, Rlimit { current, maximum })?;
-    Ok(())
+    // A second between the two, so that the end comes with the signal that names the cause; and a second more for each
+    // document, as the time used before it counts in whole seconds.
+    let most = (limits.cpu_seconds + 1).saturating_mul(u64::from(*documents)).saturating_add(1);
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(limits.cpu_seconds), maximum: Some(most) })?)
 }
 
-/// Ends this process when its parent does, however that ends: the kernel then closes our standard input.
+/// Allows so much processor time for one more document.
+fn limit_processor_time(request: &Request) -> io::Result<()> {
+    let current = processor_seconds()?.saturating_add(request.limits.cpu_seconds);
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let current = maximum.map_or(current, |maximum| current.min(maximum));
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(current), maximum })?)
+}
+
+/// How much processor time this process has used, in seconds, rounded up.
+fn processor_seconds() -> io::Result<u64> {
+    /// What Linux counts in, on every machine that this runs on.
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks.div_ceil(TICKS_PER_SECOND))
+}
+
+/// Hears what the parent asks for next, and ends this process when the parent does, however that ends: the kernel then
+/// closes our standard input.
 ///
 /// The kernel's own parent-death signal is tied to the *thread* that started us, and a runtime may retire threads.
-fn end_with_parent() -> io::Result<()> {
+fn hear_the_parent() -> io::Result<Receiver<String>> {
     const STACK: usize = 64 * 1024;
-    let watch = || {
-        let mut rest = [0; 64];
-        while matches!(io::stdin().lock().read(&mut rest), Ok(1..)) {}
+    let (send, requests) = channel();
+    let listen = move || {
+        for line in io::stdin().lock().lines() {
+            // Nobody takes it when the process is about to end.
+            let Some(Ok(())) = line.ok().map(|line| send.send(line)) else { break };
+        }
         // Not an orderly exit: the parser may be anywhere, and nobody waits for an answer.
         let _ = kill_process(getpid(), Signal::KILL);
     };
-    thread::Builder::new().stack_size(STACK).spawn(watch)?;
-    Ok(())
+    thread::Builder::new().stack_size(STACK).spawn(listen)?;
+    Ok(requests)
 }

@@ -21,7 +21,7 @@ const PDFIUM_FILE: &str = "libpdfium.so";
 /// How the extractor is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What to start for one document.
+    /// What to start to read documents.
     pub child: ChildCommand,
     /// The PDFium library; `None`: looked for when the first PDF arrives.
     pub pdfium: Option<PathBuf>,
@@ -29,9 +29,14 @@ pub struct Config {
     pub limits: Limits,
     /// How many children may run at once.
     pub children: usize,
+    /// How many documents one child reads before another takes its place. With 1 no two documents meet in one process.
+    pub documents_per_child: u32,
 }
 
 impl Config {
+    /// How many documents a child reads unless something else was chosen.
+    pub const DOCUMENTS_PER_CHILD: u32 = 1;
+
     /// The defaults: the running executable is its own child, PDFium is looked for, one child per processor.
     ///
     /// # Errors
@@ -43,6 +48,7 @@ impl Config {
             pdfium: None,
             limits: Limits::default(),
             children: std::thread::available_parallelism().map_or(1, usize::from),
+            documents_per_child: Self::DOCUMENTS_PER_CHILD,
         })
     }
 }

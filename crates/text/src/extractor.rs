@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{Config, Limits, find_pdfium};
 use crate::error::{Error, Limit};
 use crate::format::{self, Format};
-use crate::process;
+use crate::pool::Pool;
 use crate::wire::{self, Reading, Request};
 
 /// A document on disk.
@@ -61,6 +61,7 @@ pub struct Extracted {
 pub struct Extractor {
     config: Arc<Config>,
     children: Arc<Semaphore>,
+    pool: Arc<Pool>,
 }
 
 impl Extractor {
@@ -68,7 +69,8 @@ impl Extractor {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let children = Arc::new(Semaphore::new(config.children.max(1)));
-        Self { config: Arc::new(config), children }
+        let pool = Arc::new(Pool::new(config.child.clone(), config.documents_per_child));
+        Self { config: Arc::new(config), children, pool }
     }
 
     /// Reads one document. Dropping the future kills the child that reads it.
@@ -84,9 +86,10 @@ impl Extractor {
             Format::Text { media_type } => ("plain-text", wire::Format::Text { media_type: media_type.to_owned() }),
         };
         let file = std::path::absolute(&source.path).map_err(|error| Error::io("finding the file", &error))?;
-        let request = Request { file, format, limits: self.config.limits.clone() };
+        let (limits, documents) = (self.config.limits.clone(), self.config.documents_per_child);
+        let request = Request { file, format, limits, documents };
         let _permit = self.children.acquire().await;
-        let Reading { document, warnings } = process::read(&self.config.child, &request).await?;
+        let Reading { document, warnings } = self.pool.read(&request).await?;
         Ok(Extracted { document, extractor, warnings })
     }
 

@@ -1,10 +1,10 @@
 //! Document → text with layout, page by page, every word with its box.
 //!
 //! Documents come from strangers and PDFium is a large C++ program, so no document is read in the caller's process:
-//! [`Extractor::extract`] starts a child, which limits itself, reads one document, answers and ends. Whatever a
-//! document does to its reader, the caller gets pages or a named [`Error`].
+//! [`Extractor::extract`] has a child read it, which has limited itself and reads as many documents as
+//! [`Config::documents_per_child`] says. Whatever a document does to its reader, the caller gets pages or a named [`Error`].
 //!
-//! The way of a document: `extractor` decides what it is → `process` starts the child → `child` limits itself →
+//! The way of a document: `extractor` decides what it is → `pool` has a child or `process` starts one → `child` limits itself →
 //! `pdf` reads characters and `layout` makes words and lines of them, or `plain` sets text on a grid → `budget` counts.
 //!
 //! An executable that extracts text must call [`child_main`] when its first argument is [`CHILD_ARGUMENT`].
@@ -18,6 +18,7 @@ mod format;
 mod layout;
 mod pdf;
 mod plain;
+mod pool;
 mod process;
 mod unicode;
 mod wire;

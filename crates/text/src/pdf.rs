@@ -29,9 +29,12 @@ pub(crate) fn read(
     mut begin: impl FnMut(u32) -> Result<(), Error>,
 ) -> Result<Reading, Error> {
     let bytes = fs::read(file).map_err(|error| Error::io("reading the file", &error))?;
-    let library = Pdfium::bind_to_library(library)
-        .map_err(|error| Error::PdfiumUnusable { path: library.to_owned(), detail: error.to_string() })?;
-    let pdfium = Pdfium::new(library);
+    let pdfium = match Pdfium::bind_to_library(library) {
+        Ok(bindings) => Pdfium::new(bindings),
+        // By an earlier document; a process has the library once.
+        Err(PdfiumError::PdfiumLibraryBindingsAlreadyInitialized) => Pdfium::default(),
+        Err(error) => return Err(Error::PdfiumUnusable { path: library.to_owned(), detail: error.to_string() }),
+    };
     let pdf =
         pdfium.load_pdf_from_byte_slice(&bytes, password).map_err(|error| not_opened(&error, password.is_some()))?;
     if pdf.form().is_some_and(|form| form.form_type() == PdfFormType::XfaFull) {

@@ -10,7 +10,7 @@ use crate::{Depth, Message};
 
 /// Where a message stands in the line: higher priorities first, then in the order of publishing. It keeps its place
 /// for life, so that a message that comes back is not overtaken.
-type Place = (Reverse<u8>, u64);
+pub(super) type Place = (Reverse<u8>, u64);
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -18,6 +18,10 @@ pub(super) struct Queue {
     given: HashMap<u64, Given>,
     next_number: u64,
     next_tag: u64,
+    /// For messages that prefer one consumer: the queue they go on to.
+    home: Option<String>,
+    /// How many consumers serve it, where it is the line of one name.
+    pub(super) consumers: usize,
     /// One permit for each message in `ready`; added after the message, so that a permit always finds one.
     pub(super) waiting: Arc<Semaphore>,
 }
@@ -46,6 +50,8 @@ impl Default for Queue {
             given: HashMap::new(),
             next_number: 0,
             next_tag: 0,
+            home: None,
+            consumers: 0,
             waiting: Arc::new(Semaphore::new(0)),
         }
     }
@@ -59,11 +65,58 @@ impl Given {
 }
 
 impl Queue {
-    /// Appends a message.
-    pub(super) fn put(&mut self, message: Message) {
-        let place = (Reverse(message.priority), self.next_number);
+    /// A queue whose messages go on to `home`.
+    pub(super) fn before(home: &str) -> Self {
+        Self { home: Some(home.to_owned()), ..Self::default() }
+    }
+
+    /// The queue that messages go on to when this one does not keep them.
+    pub(super) fn home(&self) -> Option<&str> {
+        self.home.as_deref()
+    }
+
+    /// Appends a message; its place is unique in this queue.
+    pub(super) fn put(&mut self, message: Message) -> Place {
+        self.append(Waiting { message, redeliveries: 0 })
+    }
+
+    /// Appends a message that was in another queue before.
+    pub(super) fn put_on(&mut self, given: Given) {
+        let message = Message { preferred: None, ..given.message };
+        self.append(Waiting { message, redeliveries: given.redeliveries });
+    }
+
+    fn append(&mut self, waiting: Waiting) -> Place {
+        let place = (Reverse(waiting.message.priority), self.next_number);
         self.next_number += 1;
-        self.line_up(place, Waiting { message, redeliveries: 0 });
+        self.line_up(place, waiting);
+        place
+    }
+
+    /// Whether a message waits at that place.
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.ready.contains_key(&place)
+    }
+
+    /// Takes a waiting message out of the line; `None` when it has left its place.
+    pub(super) fn withdraw(&mut self, place: Place) -> Option<Given> {
+        // Without a permit some consumer is about to take it.
+        self.waiting.try_acquire().ok()?.forget();
+        match self.ready.remove(&place) {
+            Some(Waiting { message, redeliveries }) => {
+                Some(Given { tag: u64::MAX, message, redeliveries, place, consumer: u64::MAX })
+            }
+            None => {
+                self.waiting.add_permits(1);
+                None
+            }
+        }
+    }
+
+    /// Takes every waiting message out of the line, in order.
+    pub(super) fn withdraw_all(&mut self) -> Vec<Given> {
+        let places: Vec<Place> = self.ready.keys().copied().collect();
+        places.into_iter().filter_map(|place| self.withdraw(place)).collect()
     }
 
     /// Returns a message to its old place.

@@ -20,7 +20,8 @@ pub struct Config {
     pub topology: Topology,
     /// Those among the queues that may lose messages: classic, bounded to [`Config::LOSSY_LENGTH`], the oldest go.
     pub lossy: Vec<String>,
-    /// How long a delivery may stay unsettled before RabbitMQ takes it away. Has to be above the longest hard timeout.
+    /// How long a delivery may stay unsettled before RabbitMQ takes it away. Three quarters of it are left for the work, which
+    /// is more than any hard timeout may be.
     pub consumer_timeout: Duration,
     /// How many messages of one call may be unconfirmed at a time.
     pub confirm_window: usize,

@@ -199,7 +199,7 @@ async fn give_everything_back(shared: &Shared, mut subscription: Subscription) -
     let mut see = |delivery: lapin::message::Delivery| {
         tags.push(delivery.delivery_tag);
         let Incoming { message, redeliveries } = Incoming::read(delivery, lane.queue(), &shared.queues);
-        unseen.push(Outgoing::returned(message, Arc::clone(lane.queue()), redeliveries));
+        unseen.push(Outgoing::returned(message, lane.queue().home(), redeliveries));
     };
     lane.verdicts_done().await;
     if lane.queue().kind == Kind::Quorum && lane.gave_back_lately() {

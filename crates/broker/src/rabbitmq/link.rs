@@ -32,6 +32,15 @@ pub(super) struct Link {
     pub(super) lost: CancellationToken,
 }
 
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// How many at its front RabbitMQ has answered for.
+    pub(super) confirmed: usize,
+    /// Those that came back, because the consumer they prefer has no queue.
+    pub(super) returned: Vec<usize>,
+}
+
 impl Link {
     pub(super) async fn open(config: &Config) -> Result<Self, SetupError> {
         let mut uri: AMQPUri = config.url.parse().map_err(|_holds_the_url: String| SetupError::Url)?;
@@ -92,29 +101,24 @@ impl Link {
         Ok(found)
     }
 
-    /// Publishes a batch with a window of unconfirmed messages. `confirmed` says how many at its front are safe,
-    /// whatever the result.
-    pub(super) async fn publish(
-        &self,
-        batch: &[Outgoing],
-        config: &Config,
-        confirmed: &mut usize,
-    ) -> Result<(), Error> {
+    /// Publishes a batch with a window of unconfirmed messages. `sent` says what became of them, whatever the result.
+    pub(super) async fn publish(&self, batch: &[Outgoing], config: &Config, sent: &mut Sent) -> Result<(), Error> {
         let patience = config.confirm_timeout;
         let channel = self.channel().await.map_err(|error| unavailable(&error))?;
         let mut window = VecDeque::with_capacity(config.confirm_window.min(batch.len()));
         let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         for outgoing in batch {
             if window.len() >= config.confirm_window.max(1) {
-                self.confirm(&mut window, patience, confirmed).await?;
+                self.confirm(batch, &mut window, patience, sent).await?;
             }
-            let Outgoing { queue, properties, body } = outgoing;
-            let sending = channel.basic_publish("".into(), queue.address.clone(), mandatory, body, properties.clone());
-            let sent = timeout(patience, sending).await.map_err(|_elapsed| self.unconfirmed(patience))?;
-            window.push_back((outgoing, sent.map_err(|error| unavailable(&error))?));
+            let Outgoing { properties, body, .. } = outgoing;
+            let address = outgoing.address().clone();
+            let sending = channel.basic_publish("".into(), address, mandatory, body, properties.clone());
+            let publishing = timeout(patience, sending).await.map_err(|_elapsed| self.unconfirmed(patience))?;
+            window.push_back((outgoing, publishing.map_err(|error| unavailable(&error))?));
         }
         while !window.is_empty() {
-            self.confirm(&mut window, patience, confirmed).await?;
+            self.confirm(batch, &mut window, patience, sent).await?;
         }
         self.give_back(channel);
         Ok(())
@@ -122,28 +126,39 @@ impl Link {
 
     async fn confirm(
         &self,
+        batch: &[Outgoing],
         window: &mut VecDeque<(&Outgoing, PublisherConfirm)>,
         patience: Duration,
-        confirmed: &mut usize,
+        sent: &mut Sent,
     ) -> Result<(), Error> {
         let Some((outgoing, confirm)) = window.pop_front() else { return Ok(()) };
         let confirmation = timeout(patience, confirm).await.map_err(|_elapsed| self.unconfirmed(patience))?;
-        match confirmation.map_err(|error| unavailable(&error))? {
-            Confirmation::Ack(None) | Confirmation::NotRequested => {
-                *confirmed += 1;
-                Ok(())
+        let (taken, returned) = match confirmation.map_err(|error| unavailable(&error))? {
+            Confirmation::Ack(returned) => (true, returned),
+            Confirmation::Nack(returned) => (false, returned),
+            Confirmation::NotRequested => (true, None),
+        };
+        if let Some(returned) = returned {
+            // Which of the batch came back has to be looked up: the confirm it comes with may be of another.
+            let address = &returned.delivery.routing_key;
+            let id = returned.delivery.properties.message_id();
+            let is_it = |(index, one): &(usize, &Outgoing)| {
+                one.address() == address && one.properties.message_id() == id && !sent.returned.contains(index)
+            };
+            match batch.iter().enumerate().find(is_it) {
+                Some((index, one)) if one.preferred.is_some() => sent.returned.push(index),
+                Some((_, one)) => return Err(Error::UnknownQueue(one.queue.name.clone())),
+                None => return Err(Error::UnknownQueue(outgoing.queue.name.clone())),
             }
-            Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
-                let address = &returned.delivery.routing_key;
-                let unknown = window.iter().map(|(outgoing, _)| *outgoing).chain([outgoing]);
-                let queue = unknown.map(|outgoing| &outgoing.queue).find(|queue| queue.address == *address);
-                Err(Error::UnknownQueue(queue.unwrap_or(&outgoing.queue).name.clone()))
-            }
-            Confirmation::Nack(None) => {
-                let queue = &outgoing.queue.address;
-                Err(Error::Unavailable(format!("RabbitMQ could not store a message in queue {:?}", queue.as_str())))
-            }
+        } else if !taken {
+            let queue = outgoing.address();
+            return Err(Error::Unavailable(format!(
+                "RabbitMQ could not store a message in queue {:?}",
+                queue.as_str()
+            )));
         }
+        sent.confirmed += 1;
+        Ok(())
     }
 
     fn unconfirmed(&self, patience: Duration) -> Error {

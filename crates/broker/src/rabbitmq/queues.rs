@@ -1,7 +1,11 @@
 //! The queues as RabbitMQ knows them, and how they come to be.
+//!
+//! Messages that prefer a consumer have a queue of that consumer's own, called `<queue>.<consumer>`. What nobody takes there
+//! in time RabbitMQ moves to the queue itself, as it moves dead letters; what nobody consumes for a while it deletes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::ErrorKind;
 use lapin::options::QueueDeclareOptions;
@@ -9,10 +13,13 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
 use super::link::Link;
 use super::{Config, QueueType, SetupError};
-use crate::Error;
+use crate::{Error, PREFERRED_WAIT};
 
 /// "Without limit" for the dead letters: a quorum queue of RabbitMQ 4 has a limit of 20 when none is given.
 const NO_LIMIT: i32 = i32::MAX;
+/// How long a consumer's own queue outlives it. Long after its messages have gone on, also when RabbitMQ had trouble moving
+/// them.
+const OWN_QUEUE_EXPIRES: Duration = Duration::from_secs(300);
 const PRECONDITION_FAILED: u16 = 406;
 pub(super) const NOT_FOUND: u16 = 404;
 
@@ -32,7 +39,16 @@ pub(super) struct Queue {
     pub(super) kind: Kind,
     /// How often a message may come back; `None` for dead letters.
     pub(super) delivery_limit: Option<u32>,
+    /// Set for a queue of one consumer's own.
+    pub(super) own: Option<Own>,
     arguments: FieldTable,
+}
+
+/// What is special about a queue of one consumer's own.
+pub(super) struct Own {
+    pub(super) consumer: String,
+    /// The queue that its messages go on to.
+    pub(super) home: Arc<Queue>,
 }
 
 /// How a queue treats what comes back.
@@ -79,7 +95,44 @@ impl Queues {
     }
 }
 
+/// Where messages for a preferred consumer go. Just a name: whether there is such a queue, RabbitMQ says.
+pub(super) fn own_address(queue: &Queue, consumer: &str) -> Option<ShortString> {
+    ShortString::try_new(format!("{}.{consumer}", queue.address)).ok()
+}
+
 impl Queue {
+    /// The queue of a consumer's own, from which messages go on to `home`.
+    pub(super) fn own(home: &Arc<Self>, consumer: &str) -> Result<Self, Error> {
+        let unknown = || Error::UnknownQueue(home.name.clone());
+        let address = own_address(home, consumer).filter(|_| home.kind != Kind::Lossy).ok_or_else(unknown)?;
+        let mut arguments = home.arguments.clone();
+        let mut set = |key: &str, value: AMQPValue| {
+            arguments.insert(key.into(), value);
+        };
+        set("x-message-ttl", AMQPValue::LongLongInt(millis(PREFERRED_WAIT)));
+        set("x-expires", AMQPValue::LongLongInt(millis(OWN_QUEUE_EXPIRES)));
+        set("x-dead-letter-exchange", AMQPValue::LongString("".into()));
+        set("x-dead-letter-routing-key", AMQPValue::LongString(home.address.as_str().into()));
+        Ok(Self {
+            name: home.name.clone(),
+            address,
+            kind: home.kind,
+            delivery_limit: home.delivery_limit,
+            own: Some(Own { consumer: consumer.to_owned(), home: Arc::clone(home) }),
+            arguments,
+        })
+    }
+
+    /// Where a message goes that its consumer does not keep.
+    pub(super) fn home(self: &Arc<Self>) -> Arc<Self> {
+        self.own.as_ref().map_or_else(|| Arc::clone(self), |own| Arc::clone(&own.home))
+    }
+
+    /// Whether RabbitMQ itself takes a delivery back and counts it. From a consumer's own queue a message goes on instead.
+    pub(super) fn takes_back_counted(&self) -> bool {
+        self.kind == Kind::Quorum && self.own.is_none()
+    }
+
     fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
         let short = |name: &str| {
             let address = format!("{}{name}", config.prefix);
@@ -98,8 +151,7 @@ impl Queue {
         };
         let text = |value: &str| AMQPValue::LongString(LongString::from(value));
         set("x-queue-type", text(if kind == Kind::Quorum { "quorum" } else { "classic" }));
-        let timeout = i64::try_from(config.consumer_timeout.as_millis()).unwrap_or(i64::MAX);
-        set("x-consumer-timeout", AMQPValue::LongLongInt(timeout));
+        set("x-consumer-timeout", AMQPValue::LongLongInt(millis(config.consumer_timeout)));
         match kind {
             Kind::Quorum if is_dead_letter => set("x-delivery-limit", AMQPValue::LongInt(NO_LIMIT)),
             Kind::Quorum => {
@@ -121,7 +173,7 @@ impl Queue {
             }
         }
         let delivery_limit = (!is_dead_letter).then_some(limit);
-        Ok(Self { name: name.to_owned(), address: short(name)?, kind, delivery_limit, arguments })
+        Ok(Self { name: name.to_owned(), address: short(name)?, kind, delivery_limit, own: None, arguments })
     }
 
     /// Declares the queue, or checks that it exists. Doing it again changes nothing.
@@ -149,4 +201,8 @@ impl Queue {
             _ => SetupError::Refused { queue, reason: error.to_string() },
         }
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 
 use super::Shared;
 use super::lane::Lane;
-use super::queues::Kind;
 use super::wire::Outgoing;
 use crate::{DeadLetter, Error, Message, Settle, Verdict};
 
@@ -35,7 +34,7 @@ impl RabbitSettle {
             // Not by the broker: it does not know what was counted before the message was published anew.
             return self.bury(DeadLetter::DELIVERY_LIMIT.to_owned()).await;
         }
-        if self.lane.queue().kind == Kind::Quorum {
+        if self.lane.queue().takes_back_counted() {
             self.lane.give_back(self.tag);
             return Ok(());
         }
@@ -45,7 +44,7 @@ impl RabbitSettle {
 
     async fn publish_anew(self, redeliveries: u32) -> Result<(), Error> {
         let Self { shared, lane, tag, message, .. } = self;
-        let anew = Outgoing::returned(message, Arc::clone(lane.queue()), redeliveries);
+        let anew = Outgoing::returned(message, lane.queue().home(), redeliveries);
         replace(&shared, &lane, tag, anew).await
     }
 
@@ -57,6 +56,7 @@ impl RabbitSettle {
         let queue = lane.queue().name.clone();
         tracing::warn!(message.id = message.id, queue, reason, "message goes to the dead letters");
         let death = DeadLetter { reason, queue, deliveries: redeliveries.saturating_add(1) };
+        let message = Message { preferred: None, ..message };
         let dead = Outgoing::fresh(death.bury(message, &shared.queues.dead_letter.name), &shared.queues)?;
         replace(&shared, &lane, tag, dead).await
     }
@@ -92,7 +92,7 @@ impl Settle for RabbitSettle {
     fn abandon(self: Box<Self>) {
         // Too late: the consumer has given it back.
         let Ok(verdict) = self.lane.begin_verdict() else { return };
-        if self.lane.queue().kind == Kind::Quorum && !self.is_exhausted() {
+        if self.lane.queue().takes_back_counted() && !self.is_exhausted() {
             self.lane.give_back(self.tag);
             return;
         }

@@ -92,8 +92,8 @@ async fn failure(shared: &Shared, link: &Link) -> String {
 /// missing twice: once may be bad timing.
 async fn check(shared: &Shared, link: &Link, suspects: &mut Vec<Arc<Lane>>) -> Result<(), Error> {
     let mut missing = Vec::new();
-    for queue in shared.queues.all() {
-        let before = shared.lanes_of(&queue.name);
+    for queue in &shared.watched_queues() {
+        let before = shared.lanes_of(queue);
         let counted = match link.look_at(queue).await {
             Ok(found) => found.consumer_count() as usize,
             Err(Error::UnknownQueue(name)) => {
@@ -107,7 +107,7 @@ async fn check(shared: &Shared, link: &Link, suspects: &mut Vec<Arc<Lane>>) -> R
             }
             Err(error) => return Err(error),
         };
-        let after = shared.lanes_of(&queue.name);
+        let after = shared.lanes_of(queue);
         let ours: Vec<_> = before.into_iter().filter(|lane| contains(&after, lane)).collect();
         if counted < ours.len() {
             missing.extend(ours);

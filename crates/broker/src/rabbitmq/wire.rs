@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
-use super::queues::{Kind, Queue, Queues};
+use super::queues::{Kind, Queue, Queues, own_address};
 use crate::{DeadLetter, Error, Message};
 
 /// How often a message came back before it was published anew.
@@ -23,6 +23,8 @@ pub(super) const HIGHEST_CLASSIC_PRIORITY: u8 = 2 * Message::HIGHEST_PRIORITY + 
 /// A message ready to be published.
 pub(super) struct Outgoing {
     pub(super) queue: Arc<Queue>,
+    /// The queue of the preferred consumer's own, if it has one: where the message goes first.
+    pub(super) preferred: Option<ShortString>,
     pub(super) properties: BasicProperties,
     pub(super) body: Vec<u8>,
 }
@@ -37,12 +39,23 @@ impl Outgoing {
     /// A message that nobody has seen yet.
     pub(super) fn fresh(message: Message, queues: &Queues) -> Result<Self, Error> {
         let queue = queues.find(&message.queue)?;
-        Ok(Self::new(message, queue, 0, false))
+        let preferred = message.preferred.as_deref().and_then(|consumer| own_address(&queue, consumer));
+        Ok(Self { preferred, ..Self::new(message, queue, 0, false) })
     }
 
     /// A message that goes back to its queue, having come back so often.
     pub(super) fn returned(message: Message, queue: Arc<Queue>, redeliveries: u32) -> Self {
         Self::new(message, queue, redeliveries, true)
+    }
+
+    /// Where it is published to.
+    pub(super) fn address(&self) -> &ShortString {
+        self.preferred.as_ref().unwrap_or(&self.queue.address)
+    }
+
+    /// The same for everybody.
+    pub(super) fn for_everybody(self) -> Self {
+        Self { preferred: None, ..self }
     }
 
     fn new(message: Message, queue: Arc<Queue>, redeliveries: u32, returned: bool) -> Self {
@@ -64,7 +77,7 @@ impl Outgoing {
             .with_delivery_mode(if message.persistent { PERSISTENT } else { TRANSIENT })
             .with_priority(priority)
             .with_headers(headers);
-        Self { queue, properties, body: message.body }
+        Self { queue, preferred: None, properties, body: message.body }
     }
 }
 
@@ -87,17 +100,21 @@ impl Incoming {
         let priority = properties.priority().unwrap_or(0);
         let message = Message {
             queue: queue.name.clone(),
+            preferred: queue.own.as_ref().map(|own| own.consumer.clone()),
             id: properties.message_id().as_ref().map_or_else(String::new, ToString::to_string),
             priority: if queue.kind == Kind::Classic { priority / 2 } else { priority },
             persistent: *properties.delivery_mode() == Some(PERSISTENT),
             headers,
             body: Vec::new(),
         };
-        let death = table.get("x-death").and_then(|deaths| death(deaths, carried, queues));
+        let is_dead = queue.address == queues.dead_letter.address;
+        let deaths = table.get("x-death");
+        let death = deaths.filter(|_| is_dead).and_then(|deaths| death(deaths, carried, queues));
         let (message, redeliveries) = match death {
             // What was counted before it died says nothing about its life among the dead.
             Some(death) => (death.bury(message, &queue.name), counted),
-            None => (message, carried + counted),
+            // It went on from a consumer's own queue, perhaps because that consumer had it and died.
+            None => (message, carried + counted + u32::from(deaths.is_some() && !is_dead)),
         };
         Self { message: Message { body: delivery.data, ..message }, redeliveries }
     }

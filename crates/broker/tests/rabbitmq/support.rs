@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a spec may panic")]
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,16 +30,26 @@ pub(crate) fn config(queue_type: QueueType, topology: Topology) -> Config {
 /// A broker whose queues are deleted when it is dropped, whatever happened.
 pub(crate) struct Temporary {
     pub(crate) broker: RabbitMq,
-    _queues: Queues,
+    queues: Queues,
 }
 
 /// Queues that are deleted at the end of a spec.
-pub(crate) struct Queues(Vec<String>);
+pub(crate) struct Queues {
+    names: Vec<String>,
+    /// The consumers that may have queues of their own.
+    consumers: Mutex<BTreeSet<String>>,
+}
 
 impl Queues {
     pub(crate) fn of(config: &Config) -> Self {
         let names = config.topology.queues.iter().chain([&config.topology.dead_letter]);
-        Self(names.map(|name| format!("{}{name}", config.prefix)).collect())
+        let names = names.map(|name| format!("{}{name}", config.prefix)).collect();
+        Self { names, consumers: Mutex::default() }
+    }
+
+    /// Also the own queues of that consumer.
+    fn also(&self, consumer: &str) {
+        self.consumers.lock().unwrap().insert(consumer.to_owned());
     }
 }
 
@@ -47,7 +59,7 @@ impl Temporary {
         let broker = RabbitMq::connect(config).await.unwrap_or_else(|error| {
             panic!("{error}. Start RabbitMQ with `make setup`, or set FLOTILLA_TEST_AMQP to the address of one.")
         });
-        Self { broker, _queues: queues }
+        Self { broker, queues }
     }
 }
 
@@ -66,7 +78,10 @@ impl Drop for Temporary {
 
 impl Drop for Queues {
     fn drop(&mut self) {
-        let names = std::mem::take(&mut self.0);
+        let mut names = std::mem::take(&mut self.names);
+        let consumers = std::mem::take(self.consumers.get_mut().unwrap());
+        let own = consumers.iter().flat_map(|consumer| names.iter().map(move |name| format!("{name}.{consumer}")));
+        names.extend(own.collect::<Vec<_>>());
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -98,11 +113,20 @@ impl Broker for Temporary {
         self.broker.consume(queue, prefetch).await
     }
 
+    async fn consume_preferred(&self, queue: &str, consumer: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        self.queues.also(consumer);
+        self.broker.consume_preferred(queue, consumer, prefetch).await
+    }
+
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         self.broker.depth(queue).await
     }
 
     fn strict_priorities(&self) -> bool {
         self.broker.strict_priorities()
+    }
+
+    fn settle_within(&self) -> Option<Duration> {
+        self.broker.settle_within()
     }
 }

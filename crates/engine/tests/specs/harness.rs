@@ -115,6 +115,14 @@ impl Bench {
         self.apply(event)
     }
 
+    pub(crate) fn finish_on(&mut self, worker: &str, name: &str, outcome: Outcome) -> Transition {
+        let mut event = self.finished_event(name, self.task(name).attempt, outcome);
+        if let Event::Finished { worker: reported, .. } = &mut event {
+            worker.clone_into(reported);
+        }
+        self.apply(event)
+    }
+
     pub(crate) fn lose(&mut self, name: &str, error: TaskError) -> Transition {
         let (task_run, attempt) = (self.id(name), self.task(name).attempt);
         self.apply(Event::Lost { task_run, attempt, error })

@@ -5,7 +5,7 @@ use protocol::message::WIRE_VERSION;
 use protocol::{Outcome, Payload, TaskError, TaskOutput};
 use serde_json::json;
 
-use crate::harness::{Bench, done, fail, list, map_workflow, snooze, spec, tolerate, workflow};
+use crate::harness::{Bench, done, fail, list, map_workflow, retry, snooze, spec, tolerate, workflow};
 
 fn says(word: &str) -> Outcome {
     Outcome::Done { output: Payload::Inline(json!(word)), fan_out: None }
@@ -90,4 +90,33 @@ fn of_a_map_that_tolerates_failures_both_results_and_the_first_error_are_seen() 
     let job = bench.run.job(bench.id("end"), &Payload::default()).unwrap();
     assert_eq!(job.outputs["each"], TaskOutput::Many(vec![Payload::Inline(json!("fine"))]));
     assert_eq!(job.errors["each"].code, "e1");
+}
+
+#[test]
+fn a_sticky_run_prefers_the_worker_of_the_parent_that_ended_last() {
+    let preferred = |flow: protocol::Workflow| {
+        let mut bench = Bench::admitted(flow);
+        assert_eq!(bench.run.job(bench.id("a"), &Payload::default()).unwrap().preferred, None);
+        for (task, worker, seconds) in [("a", "early", 1), ("b", "late", 2)] {
+            bench.pass(seconds);
+            bench.finish_on(worker, task, done());
+        }
+        let first = bench.run.job(bench.id("c"), &Payload::default()).unwrap().preferred;
+        bench.finish("c", retry());
+        bench.wake("c");
+        assert_eq!(bench.run.job(bench.id("c"), &Payload::default()).unwrap().preferred, None, "after a failure");
+        first
+    };
+    // The order in which parents are named decides nothing.
+    let flow = || workflow(&[("b", &[]), ("a", &[]), ("c", &["b", "a"])]);
+    assert_eq!(preferred(flow().sticky()).as_deref(), Some("late"));
+    assert_eq!(preferred(flow()), None);
+}
+
+#[test]
+fn the_children_of_a_map_are_for_everybody() {
+    let mut bench = Bench::admitted(map_workflow().sticky());
+    bench.finish_on("worker", "list", list(2));
+    let job = bench.run.job(bench.id("each[0]"), &Payload::default()).unwrap();
+    assert_eq!(job.preferred, None);
 }

@@ -116,7 +116,7 @@ async fn a_child_ends_with_its_parent() {
     let (_folder, source) = written("a.pdf", &pdf::billion_forms());
     let limits = serde_json::to_value(Limits::default()).unwrap();
     let format = serde_json::json!({ "Pdf": { "password": null, "pdfium": pdfium() } });
-    let request = serde_json::json!({ "file": source.path, "format": format, "limits": limits });
+    let request = serde_json::json!({ "file": source.path, "format": format, "limits": limits, "documents": 1 });
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_text-child")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     // The kernel closes the pipe of a parent that ends, however it ends; so does dropping it.
@@ -146,14 +146,23 @@ async fn a_child_that_never_stops_talking_is_stopped() {
 }
 
 /// Gives the children an argument by which they are found among all processes.
-fn mark(config: &mut Config, mark: &str) -> String {
+pub(crate) fn mark(config: &mut Config, mark: &str) -> String {
     let mark = format!("mark-{mark}-{}", std::process::id());
     config.child.arguments.push(mark.clone());
     mark
 }
 
 fn running(mark: &str) -> usize {
+    pids(mark).len()
+}
+
+/// The children with that mark.
+pub(crate) fn pids(mark: &str) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let commands = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    commands.filter(|command| command.split(|byte| *byte == 0).any(|argument| argument == mark.as_bytes())).count()
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    let is_marked = |pid: &i32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).any(|argument| argument == mark.as_bytes())
+    };
+    pids.filter(is_marked).collect()
 }

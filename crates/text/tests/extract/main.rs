@@ -12,6 +12,7 @@ use text::{CHILD_ARGUMENT, ChildCommand, Config, Error, Extracted, Extractor, Li
 
 mod hostile;
 mod pdf;
+mod reuse;
 
 /// The library, which the set-up step obtains.
 fn pdfium() -> PathBuf {
