@@ -24,6 +24,9 @@ const BATCH: usize = 10;
 /// Runs of one submission while the queue is filled.
 const FILL: u32 = 5_000;
 
+/// Tasks that may be handed out at a time.
+const WINDOW: usize = 1_000;
+
 /// Admissions before the clock starts, at each size.
 const WARM_UP: u32 = 20;
 
@@ -150,7 +153,9 @@ impl Growing {
         Ok(sample)
     }
 
+    /// As a dispatcher does it: is there somebody in line and room, then who is next.
     async fn admit(&mut self) -> anyhow::Result<()> {
+        ensure!(self.ledger.line(WINDOW).await?.waiting, "nobody waits");
         let jobs = self.ledger.admit(BATCH, Timestamp::now()).await?;
         ensure!(jobs.len() == BATCH, "{} runs were admitted instead of {BATCH}", jobs.len());
         self.queued -= u32::try_from(jobs.len())?;

@@ -169,7 +169,7 @@ impl Place {
     }
 }
 
-/// How many statements the ledger needs for a thousand runs, if Postgres counts.
+/// How many statements the ledger needs to record and release a thousand runs, if Postgres counts.
 async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
     let berth = Berth::take();
     let pool = PgPool::connect(&berth.database().postgres_url).await?;
@@ -188,11 +188,11 @@ async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
         (0..1000).map(run).collect()
     };
     // The first time it also reads the workflow.
-    ledger.submit(thousand(), Timestamp::now()).await?;
+    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
     if !statements::reset(&pool).await? {
         return Ok(None);
     }
-    ledger.submit(thousand(), Timestamp::now()).await?;
+    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
     Ok(Some(statements::count(&pool).await?))
 }
 
