@@ -10,11 +10,12 @@ DENY := $(or $(shell command -v cargo-deny),.tools/cargo-deny/bin/cargo-deny)
 NEXTEST := $(shell command -v cargo-nextest)
 DOC ?=
 PROFILE ?= release
+PEERS ?= celery-postgres,celery-redis,celery,dramatiq,rusty-celery
 REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench bench-fleet bench-admission bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +102,26 @@ accuracy: needs ## Score field accuracy: make accuracy ARGS=folder-of-samples
 bench: build ## Measure one run of a one-page document: time and memory per stage
 	$(call say,Measuring one run of a one-page document)
 	@cargo run --release --package benches --bin one_page -- $(ARGS)
+
+bench-fleet: setup ## Measure the fleet beside Celery, Dramatiq and the raw servers (PEERS= for ours alone)
+	$(call say,Building the fleet and its peers)
+	@cargo build --release --package dispatcher --package worker --package benches --bins
+	@$(if $(PEERS),benches/fleet/peers/install.sh $(TARGET_DIR)/peers,true)
+	$(call say,Measuring: some eight minutes with all peers)
+	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/fleet $(if $(PEERS),--peers $(PEERS)) \
+		--peers-venv $(TARGET_DIR)/peers/venv \
+		--rusty-celery $(TARGET_DIR)/peers/rusty-celery/release/rusty-celery-peer \
+		--out benches/results/fleet $(ARGS)
+
+bench-admission: setup ## Measure what an admission costs with a hundred, ten thousand and a million queued runs
+	$(call say,Measuring admission)
+	@cargo build --release --package benches --bin admission
+	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/admission $(ARGS)
+
+bench-fairness: setup ## Measure who waits how long behind one tenant with ten thousand queued runs
+	$(call say,Measuring fairness)
+	@cargo build --release --package benches --bin fairness
+	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/fairness $(ARGS)
 
 clean-state: down ## Forget all runs and documents of the embedded system
 	$(call say,Removing .flotilla)

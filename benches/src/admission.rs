@@ -24,6 +24,9 @@ const BATCH: usize = 10;
 /// Runs of one submission while the queue is filled.
 const FILL: u32 = 5_000;
 
+/// Tasks that may be handed out at a time.
+const WINDOW: usize = 1_000;
+
 /// Admissions before the clock starts, at each size.
 const WARM_UP: u32 = 20;
 
@@ -53,6 +56,47 @@ pub struct Statement {
     pub us: f64,
     /// Pages it looks at.
     pub pages: f64,
+}
+
+/// One admission.
+struct Sample {
+    wall_ms: f64,
+    postgres_us: f64,
+    own_us: f64,
+}
+
+/// Measures queues of these lengths in turns, admission by admission: whatever else the machine does is shared out
+/// among them.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn measure(queues: &mut [Growing], admissions: u32) -> anyhow::Result<Vec<Cost>> {
+    for queue in queues.iter_mut() {
+        queue.settle().await?;
+        for _ in 0..WARM_UP {
+            queue.sample().await?;
+        }
+    }
+    let mut samples: Vec<Vec<Sample>> = queues.iter().map(|_| Vec::new()).collect();
+    for _ in 0..admissions {
+        for (queue, samples) in queues.iter_mut().zip(&mut samples) {
+            samples.push(queue.sample().await?);
+        }
+    }
+    let mut costs = Vec::new();
+    for (queue, samples) in queues.iter_mut().zip(samples) {
+        let (statements, by_statement) = queue.statements().await?;
+        let middle = |value: fn(&Sample) -> f64| median::of(samples.iter().map(value)).context("no admission");
+        costs.push(Cost {
+            queued: queue.queued,
+            wall_ms: middle(|sample| sample.wall_ms)?,
+            postgres_us: middle(|sample| sample.postgres_us)?,
+            own_us: middle(|sample| sample.own_us)?,
+            statements,
+            by_statement,
+        });
+    }
+    Ok(costs)
 }
 
 /// A queue that grows, and who pays for taking from it.
@@ -85,49 +129,37 @@ impl Growing {
         Ok(Self { ledger, pool, backend, schema, tenants, queued: 0, submitted: 0, _berth: berth })
     }
 
-    /// Fills the queue up to that length, settles the tables and measures that many admissions.
+    /// Fills the queue up to that length.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn measure(&mut self, queued: u32, admissions: u32) -> anyhow::Result<Cost> {
+    pub async fn fill(&mut self, queued: u32) -> anyhow::Result<()> {
         while self.queued < queued {
             self.submit(FILL.min(queued - self.queued)).await?;
         }
-        self.settle().await?;
-        for _ in 0..WARM_UP {
-            self.admit().await?;
-            self.refill().await?;
-        }
-        let (mut wall, mut postgres, mut own) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..admissions {
-            let (processor, before, started) = (procfs::own_seconds(), self.backend_us()?, Instant::now());
-            self.admit().await?;
-            wall.push(started.elapsed().as_secs_f64() * 1e3);
-            postgres.push(self.backend_us()? - before);
-            own.push((procfs::own_seconds() - processor) * 1e6);
-            self.refill().await?;
-        }
-        let (statements, by_statement) = self.statements().await?;
-        let middle = |values: Vec<f64>| median::of(values.into_iter()).context("at least one admission");
-        Ok(Cost {
-            queued,
-            wall_ms: middle(wall)?,
-            postgres_us: middle(postgres)?,
-            own_us: middle(own)?,
-            statements,
-            by_statement,
-        })
+        Ok(())
     }
 
+    /// Admits ten and takes the time; then the queue is as long as before.
+    async fn sample(&mut self) -> anyhow::Result<Sample> {
+        let (own, postgres, started) = (procfs::own_seconds(), self.backend_us()?, Instant::now());
+        self.admit().await?;
+        let sample = Sample {
+            wall_ms: started.elapsed().as_secs_f64() * 1e3,
+            postgres_us: self.backend_us()? - postgres,
+            own_us: (procfs::own_seconds() - own) * 1e6,
+        };
+        self.submit(u32::try_from(BATCH)?).await?;
+        Ok(sample)
+    }
+
+    /// As a dispatcher does it: is there somebody in line and room, then who is next.
     async fn admit(&mut self) -> anyhow::Result<()> {
+        ensure!(self.ledger.line(WINDOW).await?.waiting, "nobody waits");
         let jobs = self.ledger.admit(BATCH, Timestamp::now()).await?;
         ensure!(jobs.len() == BATCH, "{} runs were admitted instead of {BATCH}", jobs.len());
         self.queued -= u32::try_from(jobs.len())?;
         Ok(())
-    }
-
-    async fn refill(&mut self) -> anyhow::Result<()> {
-        self.submit(u32::try_from(BATCH)?).await
     }
 
     async fn submit(&mut self, count: u32) -> anyhow::Result<()> {
@@ -181,7 +213,7 @@ impl Growing {
         });
         let by_statement = by_statement.collect::<sqlx::Result<_>>()?;
         for _ in 0..COUNTED {
-            self.refill().await?;
+            self.submit(u32::try_from(BATCH)?).await?;
         }
         Ok((Some(count), by_statement))
     }
@@ -194,11 +226,13 @@ impl Growing {
     }
 }
 
-/// The backend of this process's ledger: the one whose client's port is ours and that goes by the ledger's name.
+/// The backend of the ledger that this process has connected last: its client's port is ours, and it goes by the
+/// ledger's name.
 async fn backend(pool: &PgPool) -> anyhow::Result<u32> {
     let ports: Vec<i32> = procfs::local_ports().into_iter().map(i32::from).collect();
     let backend: Option<i32> = sqlx::query_scalar(
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'flotilla' AND client_port = ANY($1)",
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'flotilla' AND client_port = ANY($1) \
+         ORDER BY backend_start DESC LIMIT 1",
     )
     .bind(ports)
     .fetch_optional(pool)

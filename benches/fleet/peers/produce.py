@@ -41,7 +41,8 @@ if peer == "celery":
 
     with app.connection_for_write() as connection:
         connection.ensure_connection()
-    app.amqp.producer_pool.acquire(block=True).release()
+    # The first message of a process costs what its imports cost. It goes where nobody works.
+    echo.apply_async((parcel(),), queue=f"{echo.app.conf.task_default_queue}.warm")
     produce({"task": lambda: echo.delay(parcel()), "chain": send_chain, "chord": send_chord}[kind])
 else:
     from dramatiq_app import echo

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use benches::admission::{Cost, Growing};
+use benches::admission::{Cost, Growing, measure};
 use benches::fleet::report::number;
 use clap::Parser;
 
@@ -15,7 +15,7 @@ const GOAL: f64 = 1.5;
 #[derive(Debug, Parser)]
 #[command(name = "admission", max_term_width = 100)]
 struct Flags {
-    /// Lengths of the queue, ascending, by commas.
+    /// Lengths of the queue, the shortest first, by commas.
     #[arg(long, value_delimiter = ',', default_value = "100,10000,1000000")]
     queued: Vec<u32>,
     /// Among how many tenants the runs are.
@@ -44,13 +44,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> anyhow::Result<Vec<Cost>> {
-    let mut growing = Growing::prepare(flags.tenants).await?;
-    let mut costs = Vec::new();
-    for queued in &flags.queued {
-        say(&format!("{queued} queued runs"));
-        costs.push(growing.measure(*queued, flags.admissions).await?);
+    let mut queues = Vec::new();
+    // The longest first: a connection that lies idle while it is filled would be given up.
+    for queued in flags.queued.iter().rev() {
+        say(&format!("filling a queue with {queued} runs"));
+        let mut queue = Growing::prepare(flags.tenants).await?;
+        queue.fill(*queued).await?;
+        queues.push(queue);
     }
-    Ok(costs)
+    queues.reverse();
+    say("admitting");
+    measure(&mut queues, flags.admissions).await
 }
 
 fn table(costs: &[Cost]) -> String {

@@ -208,7 +208,7 @@ fn subject(peer: &Peer, berth: &Berth, queue: &str, results: Results) -> Subject
         worker: Box::new(|| Command::new("false")),
         producer: Box::new(|_, _, _| Command::new("false")),
         folder: berth.folder().to_owned(),
-        queues: vec![queue.to_owned(), format!("{queue}.DQ"), format!("{queue}.XQ")],
+        queues: ["", ".warm", ".DQ", ".XQ"].map(|end| format!("{queue}{end}")).to_vec(),
     }
 }
 

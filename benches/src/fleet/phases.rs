@@ -105,7 +105,8 @@ impl Spread {
     pub fn of(mut seconds: Vec<f64>) -> Option<Self> {
         seconds.sort_by(f64::total_cmp);
         let count = seconds.len();
-        let at = |share: usize| seconds.get((count * share / 100).min(count.saturating_sub(1)));
+        // The smallest that so many of a hundred do not exceed.
+        let at = |share: usize| seconds.get((count * share).div_ceil(100).saturating_sub(1));
         Some(Self { p50: 1000.0 * at(50)?, p99: 1000.0 * at(99)?, count })
     }
 }

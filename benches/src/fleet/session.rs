@@ -65,13 +65,15 @@ impl Session {
     pub async fn run(wanted: &Wanted) -> anyhow::Result<Self> {
         let (mut measured, mut ceilings) = (Vec::new(), Vec::new());
         let (began, load) = (Timestamp::now(), load());
+        // At rest they are before anything was asked of them, and not between two subjects.
+        let servers = ServerProcesses::find(&Berth::take()).await?;
         let mut counted = None;
         if wanted.plan.wants(&["p5"]) && !wanted.ours.is_empty() {
             counted = statements_of_a_thousand().await?;
         }
         for round in 1..=wanted.rounds {
             for settings in &wanted.ours {
-                let place = Place::take().await?;
+                let place = Place::take(servers.clone()).await?;
                 if wanted.plan.wants(&["p3", "p8"]) {
                     say(&format!("round {round}: the servers alone, {} queue", word(settings.queue_type)));
                     let amqp = &place.berth.servers().amqp_url;
@@ -83,7 +85,7 @@ impl Session {
                 measured.push(place.measure(subject, &wanted.plan, round).await?);
             }
             for key in &wanted.peers {
-                let place = Place::take().await?;
+                let place = Place::take(servers.clone()).await?;
                 let (berth, pool) = (&place.berth, &place.pool);
                 let subject = wanted.installed.peer(key, berth, pool, place.readings.path()).await?;
                 measured.push(place.measure(subject, &wanted.plan, round).await?);
@@ -151,11 +153,11 @@ struct Place {
 }
 
 impl Place {
-    async fn take() -> anyhow::Result<Self> {
+    async fn take(servers: ServerProcesses) -> anyhow::Result<Self> {
         let berth = Berth::take();
         let pool = PgPool::connect(&berth.database().postgres_url).await?;
         let readings = Readings::create(berth.folder())?;
-        Ok(Self { pool, readings, servers: ServerProcesses::find(&berth).await?, berth })
+        Ok(Self { pool, readings, servers, berth })
     }
 
     async fn measure(&self, subject: Subject, plan: &Plan, round: u32) -> anyhow::Result<Measured> {
@@ -167,7 +169,7 @@ impl Place {
     }
 }
 
-/// How many statements the ledger needs for a thousand runs, if Postgres counts.
+/// How many statements the ledger needs to record and release a thousand runs, if Postgres counts.
 async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
     let berth = Berth::take();
     let pool = PgPool::connect(&berth.database().postgres_url).await?;
@@ -186,11 +188,11 @@ async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
         (0..1000).map(run).collect()
     };
     // The first time it also reads the workflow.
-    ledger.submit(thousand(), Timestamp::now()).await?;
+    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
     if !statements::reset(&pool).await? {
         return Ok(None);
     }
-    ledger.submit(thousand(), Timestamp::now()).await?;
+    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
     Ok(Some(statements::count(&pool).await?))
 }
 

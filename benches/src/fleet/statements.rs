@@ -15,13 +15,14 @@ pub async fn reset(pool: &PgPool) -> sqlx::Result<bool> {
     Ok(true)
 }
 
-/// Statements of this database since then, `BEGIN` and `COMMIT` left out.
+/// Statements of this database since then, left out `BEGIN`, `COMMIT` and what the driver asks about types, once a
+/// connection.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn count(pool: &PgPool) -> sqlx::Result<i64> {
     let counted = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
                    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                   AND query !~* '^ *(begin|commit|rollback)' AND query NOT LIKE '%pg_stat_statements%'";
+                   AND query !~* '^ *(begin|commit|rollback)' AND query !~ 'pg_stat_statements|FROM pg_catalog|pg_type\\.oid'";
     sqlx::query_scalar(counted).fetch_one(pool).await
 }
