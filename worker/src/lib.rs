@@ -9,6 +9,7 @@ pub mod context;
 pub mod flags;
 pub mod handler;
 mod leases;
+mod line;
 pub mod logging;
 mod metrics;
 #[cfg(feature = "fleet")]

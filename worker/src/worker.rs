@@ -1,19 +1,21 @@
 //! A worker: queues, slots and handlers, from the first delivery to the last.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Consumer, Verdict};
+use broker::{Broker, Consumer};
 use coordination::Coordination;
 use objects::Objects;
 use protocol::Task;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{AnyHandler, Handle, Typed};
 use crate::leases::Leases;
+use crate::line::Line;
 use crate::reporter::Reporter;
 use crate::returns::Returns;
 use crate::runner::{Drain, Runner};
@@ -104,7 +106,8 @@ impl Worker {
         for queue in &self.config.queues {
             let consumer = self.runner.ports.broker.consume(queue, prefetch).await?;
             let runner = Arc::clone(&self.runner);
-            consuming.spawn(consume(consumer, runner, Arc::clone(&slots), drain.clone(), shutdown.clone()));
+            let room = self.config.prefetch.max(1);
+            consuming.spawn(consume(consumer, runner, Arc::clone(&slots), room, drain.clone(), shutdown.clone()));
         }
         let renewer = Arc::clone(&self.runner);
         let renewing = tokio::spawn(async move { renewer.leases.keep_renewing().await });
@@ -128,39 +131,56 @@ impl Worker {
     }
 }
 
-/// Takes deliveries of one queue as slots become free. Ends, with all its jobs, after `shutdown`.
+/// Somebody's place among those who wait for a slot.
+type Wait = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+
+/// Takes deliveries of one queue and starts them as slots become free. Ends, with all its jobs, after `shutdown`.
 async fn consume(
     mut consumer: Box<dyn Consumer>,
     runner: Arc<Runner>,
     slots: Arc<Semaphore>,
+    room: usize,
     drain: Drain,
     shutdown: CancellationToken,
 ) {
     let mut running = JoinSet::new();
+    let mut line = Line::default();
+    let mut protection = tokio::time::interval(runner.leases.between_renewals());
+    // Kept between turns: whoever asks for a slot anew stands at the end of those who wait for one.
+    let mut slot = None;
     loop {
-        let delivery = tokio::select! {
+        if slot.is_none() && !line.is_empty() {
+            let free: Wait = Box::pin(Arc::clone(&slots).acquire_owned());
+            slot = Some(free);
+        }
+        tokio::select! {
             () = shutdown.cancelled() => break,
-            delivery = consumer.next() => delivery,
-            // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
-            Some(_) = running.join_next(), if !running.is_empty() => continue,
-        };
-        let Some(delivery) = delivery else { break };
-        let permit = tokio::select! {
-            () = shutdown.cancelled() => None,
-            permit = Arc::clone(&slots).acquire_owned() => permit.ok(),
-        };
-        let Some(permit) = permit else {
-            // Never started, so this delivery does not count.
-            if let Err(error) = delivery.settle(Verdict::Requeue { counted: false }).await {
-                tracing::debug!(error = %error, "a job that was not started will be delivered again");
+            Ok(permit) = ready(&mut slot), if slot.is_some() => {
+                slot = None;
+                let Some(delivery) = line.next(&runner.leases).await else { continue };
+                let (runner, drain) = (Arc::clone(&runner), drain.clone());
+                running.spawn(async move {
+                    runner.handle(delivery, &drain).await;
+                    drop(permit);
+                });
             }
-            break;
-        };
-        let (runner, drain) = (Arc::clone(&runner), drain.clone());
-        running.spawn(async move {
-            runner.handle(delivery, &drain).await;
-            drop(permit);
-        });
+            delivery = consumer.next(), if line.len() < room => match delivery {
+                Some(delivery) => line.push(delivery),
+                None => break,
+            },
+            _ = protection.tick(), if !line.is_empty() => line.protect(&runner.leases),
+            // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
+            Some(_) = running.join_next(), if !running.is_empty() => {}
+        }
     }
+    line.give_back(&runner.leases).await;
     while running.join_next().await.is_some() {}
+}
+
+/// Waits for a slot, if one is waited for at all.
+async fn ready(slot: &mut Option<Wait>) -> Result<OwnedSemaphorePermit, AcquireError> {
+    match slot {
+        Some(slot) => slot.await,
+        None => std::future::pending().await,
+    }
 }

@@ -20,7 +20,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use crate::fold::{Folded, Step, by_run, fold};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -239,6 +239,18 @@ impl Ledger for PostgresLedger {
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
         Ok(forgotten)
+    }
+
+    async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        outbox::handed_out(&mut connection, &self.workflows, before, except, rows(limit)).await
+    }
+
+    async fn hand_out_again(&self, attempts: &[HandedOut]) -> Result<Vec<Job>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let jobs = outbox::hand_out_again(&mut transaction, &self.workflows, attempts).await?;
+        transaction.commit().await?;
+        Ok(jobs)
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {

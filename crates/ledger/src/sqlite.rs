@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::values::{rows, truncated};
-use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
 
 mod admission;
 mod connect;
@@ -192,6 +192,20 @@ impl Ledger for SqliteLedger {
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
         Ok(forgotten)
+    }
+
+    async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error> {
+        let mut snapshot = self.read().await?;
+        outbox::handed_out(&mut snapshot, &self.workflows, before, except, limit).await
+    }
+
+    async fn hand_out_again(&self, attempts: &[HandedOut]) -> Result<Vec<Job>, Error> {
+        let mut wide = self.wide.lock().await;
+        wide.clear();
+        let mut transaction = self.write().await?;
+        let jobs = outbox::hand_out_again(&mut transaction, &self.workflows, attempts).await?;
+        transaction.commit().await?;
+        Ok(jobs)
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {
