@@ -52,7 +52,7 @@ async fn look_for_lost(fleet: &Fleet, shutdown: &CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            found = lost.look(fleet) => if let Err(error) = found {
+            found = lost.look(fleet, Timestamp::now()) => if let Err(error) = found {
                 tracing::debug!(error = %error, "lost jobs could not be looked for");
             },
         }

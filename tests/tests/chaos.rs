@@ -15,12 +15,12 @@ mod purged;
 mod servers;
 
 // What other test programs have of the same kind.
+#[path = "../../crates/ledger/tests/postgres/cluster.rs"]
+mod cluster;
+#[path = "chaos/private.rs"]
+mod private;
+#[path = "processes/process.rs"]
+mod process;
 #[expect(dead_code, reason = "specs of the broker freeze connections too")]
 #[path = "../../crates/broker/tests/rabbitmq/proxy.rs"]
 mod proxy;
-#[path = "../../crates/ledger/tests/postgres/cluster.rs"]
-mod cluster;
-#[path = "processes/process.rs"]
-mod process;
-#[path = "chaos/private.rs"]
-mod private;

@@ -38,6 +38,7 @@ mod fold;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
+mod unreadable;
 mod values;
 mod wide;
 
@@ -133,12 +134,15 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error>;
 
-    /// Does for these attempts what [`Self::forget_published`] does for all, and returns their jobs for whoever
-    /// publishes them. Attempts that have ended or were followed by another are passed over.
+    /// Returns the jobs of these attempts for whoever publishes them again; those reported as started are `queued` again,
+    /// under the same attempt. Attempts that have ended or were followed by another are passed over.
+    ///
+    /// They are marked as published now, so that no sweeper publishes them too. Whoever dies before publishing leaves a
+    /// job that is lost as it was before.
     ///
     /// # Errors
     /// When the store fails.
-    async fn hand_out_again(&self, attempts: &[HandedOut]) -> Result<Vec<Job>, Error>;
+    async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error>;
 
     /// Events whose time has come: timers, deadlines of runs, queue waits; at most `limit`.
     ///

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use uuid::Uuid;
 
 /// The ledger's tables, looked at from outside.
 pub(crate) struct Books {
@@ -25,12 +26,6 @@ impl Books {
         self.pairs("SELECT outcome, count(*) FROM attempts GROUP BY outcome").await
     }
 
-    /// How many task runs of that state are with a worker of that name.
-    pub(crate) async fn with(&self, worker: &str) -> i64 {
-        let count = format!("SELECT count(*) FROM task_runs WHERE state = 'running' AND worker LIKE '{worker}%'");
-        self.number(&count).await
-    }
-
     /// Task runs that were not recorded as done exactly once.
     pub(crate) async fn wrong(&self) -> i64 {
         let count = "SELECT count(*) FROM ( \
@@ -39,21 +34,20 @@ impl Books {
         self.number(count).await
     }
 
-    /// How many milliseconds after that moment, in microseconds of Unix time, the last of these tasks started again
-    /// that were with a worker of that name at that moment and were done by another.
-    pub(crate) async fn restarted_after(&self, task_runs: &[uuid::Uuid], moment: i64) -> i64 {
+    /// The task runs that a worker of that name has started within the last three seconds, as far as was reported.
+    pub(crate) async fn in_hands_of(&self, worker: &str) -> Vec<Uuid> {
+        let mut connection = self.connect().await.unwrap();
+        let ids = "SELECT id FROM task_runs WHERE state = 'running' AND worker LIKE $1 || '%' \
+            AND started_at > now() - interval '3 seconds'";
+        sqlx::query_scalar(ids).bind(worker).fetch_all(&mut connection).await.unwrap()
+    }
+
+    /// When the last of these task runs started that attempt which was done; in microseconds of Unix time.
+    pub(crate) async fn last_start(&self, task_runs: &[Uuid]) -> i64 {
         let mut connection = self.connect().await.unwrap();
         let latest = "SELECT (extract(epoch FROM max(started_at)) * 1000000)::bigint FROM attempts \
             WHERE outcome = 'done' AND task_run_id = ANY($1)";
-        let latest: i64 = sqlx::query_scalar(latest).bind(task_runs).fetch_one(&mut connection).await.unwrap();
-        (latest - moment) / 1000
-    }
-
-    /// The task runs that are with a worker of that name.
-    pub(crate) async fn in_hands_of(&self, worker: &str) -> Vec<uuid::Uuid> {
-        let mut connection = self.connect().await.unwrap();
-        let ids = "SELECT id FROM task_runs WHERE state = 'running' AND worker LIKE $1 || '%'";
-        sqlx::query_scalar(ids).bind(worker).fetch_all(&mut connection).await.unwrap()
+        sqlx::query_scalar(latest).bind(task_runs).fetch_one(&mut connection).await.unwrap()
     }
 
     async fn number(&self, statement: &str) -> i64 {

@@ -68,11 +68,7 @@ impl Crowd {
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         let ledger = berth.database().connect().await.unwrap();
         let stack = berth.servers().connect().await.unwrap();
-        let fleet = Fleet::new(
-            Arc::new(ledger),
-            Arc::clone(&stack.broker),
-            Arc::clone(&stack.coordination),
-        );
+        let fleet = Fleet::new(Arc::new(ledger), Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
         fleet.register(&chain::workflow()).await.unwrap();
         let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
         Self { books: Books::of(berth.database()), client, stack, fleet, _turn: turn, berth }
@@ -87,13 +83,26 @@ impl Crowd {
         processes
     }
 
-    /// Submits all runs.
+    /// Starts a process with flags and waits until it is ready.
+    pub(crate) async fn start_with(&self, role: &str, flags: &[&str]) -> Process {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut process = Process::start(&self.berth, role, &flags);
+        process.ready(&self.client).await;
+        process
+    }
+
+    /// Submits all runs, alike.
     pub(crate) async fn submit(&self, load: Load) {
-        let run = |_| NewRun {
+        self.submit_each(|_| load).await;
+    }
+
+    /// Submits all runs, each with its load.
+    pub(crate) async fn submit_each(&self, load: impl Fn(usize) -> Load) {
+        let run = |number| NewRun {
             id: RunId::new(),
             tenant: TenantId::default_tenant(),
             workflow: chain::workflow().name,
-            input: Payload::Inline(json!(load)),
+            input: Payload::Inline(json!(load(number))),
             idempotency_key: None,
             priority: 0,
         };

@@ -212,10 +212,21 @@ fn spawn_s3(folder: &Path, ports: [u16; SERVICES.len()]) -> Program {
     let program: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/seaweedfs/weed");
     assert!(program.exists(), "the S3 server of the tests is missing; `make setup` obtains it");
     let mut command = Command::new(program);
-    command.current_dir(folder).args(["-logtostderr=true", "server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
+    command.current_dir(folder).args([
+        "-logtostderr=true",
+        "server",
+        "-dir=data",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+    ]);
     // It tells its makers about itself by default.
     command.args(["-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=1000", "-filer", "-s3"]);
-    command.args(["-s3.config=identities.json", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
+    command.args([
+        "-s3.config=identities.json",
+        "-s3.autoCreateBucket=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]);
     command.args(SERVICES.iter().zip(ports).map(|(service, port)| format!("-{service}={port}")));
     command.stdout(Stdio::null()).stderr(log(folder));
     Program::start(&mut command)
@@ -236,7 +247,10 @@ async fn until(folder: &Path, mut there: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !there().await {
         if started.elapsed() > PATIENCE {
-            panic!("the server does not come up:\n{}", std::fs::read_to_string(folder.join("output")).unwrap_or_default());
+            panic!(
+                "the server does not come up:\n{}",
+                std::fs::read_to_string(folder.join("output")).unwrap_or_default()
+            );
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -1,8 +1,8 @@
 //! Servers that crash and come back, and a network that fails.
 
+use protocol::Payload;
 use specs::Servers;
 use specs::chain::Load;
-use protocol::Payload;
 
 use crate::cluster::Cluster;
 use crate::crowd::{BOOKKEEPING, Crowd, quick};

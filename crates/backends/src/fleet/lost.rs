@@ -60,9 +60,8 @@ impl Lost {
     ///
     /// # Errors
     /// When the ledger or the broker is away. Two looks in a row have to succeed before anything is taken for lost.
-    pub async fn look(&mut self, fleet: &Fleet) -> Result<Found, Error> {
+    pub async fn look(&mut self, fleet: &Fleet, now: Timestamp) -> Result<Found, Error> {
         let before = std::mem::take(&mut self.suspects);
-        let now = Timestamp::now();
         let missing = self.missing(fleet, now).await?;
         let (lost, suspects): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| before.contains(&attempt(one)));
         self.suspects = suspects.iter().map(attempt).collect();
@@ -124,7 +123,7 @@ impl Lost {
     async fn publish_again(&mut self, fleet: &Fleet, lost: &[HandedOut], now: Timestamp) -> Result<usize, Error> {
         let mut republished = 0;
         for batch in lost.chunks(BATCH) {
-            let jobs = fleet.ledger.hand_out_again(batch).await?;
+            let jobs = fleet.ledger.hand_out_again(batch, now).await?;
             for job in &jobs {
                 let again = self.republished.entry((job.task_run_id, job.attempt));
                 let again = again.or_insert(Republished { times: 0, rest_until: now });

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use super::load::{self, uuids};
 use super::values::{Columns, Time};
 use super::workflows::Workflows;
+use crate::unreadable::Unreadable;
 use crate::{Error, HandedOut};
 
 /// Jobs released at least `age` ago and not published, oldest first.
@@ -18,6 +19,7 @@ pub(super) async fn unpublished(
     age: Duration,
     limit: i64,
     now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Job>, Error> {
     // An age beyond the calendar leaves nothing old enough.
     let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
@@ -39,7 +41,7 @@ pub(super) async fn unpublished(
     let mut run_ids: Vec<RunId> = wanted.iter().map(|(run_id, _)| *run_id).collect();
     run_ids.sort_unstable();
     run_ids.dedup();
-    let runs = load::look(connection, workflows, &run_ids).await?;
+    let runs = load::look(connection, workflows, &run_ids, unreadable).await?;
     let job = |(run_id, task_run)| {
         let loaded = runs.get(&run_id)?;
         loaded.run.job(task_run, &loaded.input)
@@ -141,11 +143,13 @@ pub(super) async fn handed_out(
     }
 }
 
-/// Puts these attempts back into the outbox, as [`forget`] does, and returns their jobs.
+/// Marks these attempts as published now and not started, whatever they were, and returns their jobs.
 pub(super) async fn hand_out_again(
     connection: &mut PgConnection,
     workflows: &Workflows,
     attempts: &[HandedOut],
+    now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Job>, Error> {
     let run_ids: Vec<RunId> = attempts.iter().map(|attempt| attempt.run_id).collect();
     // Runs first, then task runs, each in the order of their ids: as everybody does.
@@ -162,15 +166,16 @@ pub(super) async fn hand_out_again(
             UPDATE runs SET revision = revision + 1 WHERE id IN (SELECT run_id FROM affected) RETURNING id, revision \
          ) UPDATE task_runs SET \
             expires_at = CASE state WHEN 'queued' THEN expires_at END, revision = revised.revision, \
-            state = 'queued', started_at = NULL, worker = NULL, published_at = NULL, published_attempt = 0 \
+            state = 'queued', started_at = NULL, worker = NULL, published_at = $3, published_attempt = attempt \
          FROM affected JOIN revised ON revised.id = affected.run_id WHERE task_runs.id = affected.id \
          RETURNING task_runs.run_id, task_runs.id",
     )
     .bind(attempts.iter().map(|attempt| attempt.task_run_id.as_uuid()).collect::<Vec<_>>())
     .bind(attempts.iter().map(|attempt| i64::from(attempt.attempt)).collect::<Vec<_>>())
+    .bind(Time(now))
     .fetch_all(&mut *connection)
     .await?;
-    let runs = load::look(connection, workflows, &run_ids).await?;
+    let runs = load::look(connection, workflows, &run_ids, unreadable).await?;
     let mut jobs = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::of(row);

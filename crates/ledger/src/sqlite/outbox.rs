@@ -10,6 +10,7 @@ use super::load;
 use super::store::ROWS;
 use super::values::{Columns, id, micros};
 use super::workflows::Workflows;
+use crate::unreadable::Unreadable;
 use crate::{Error, HandedOut};
 
 /// Jobs released at least `age` ago and not published, oldest first.
@@ -19,6 +20,7 @@ pub(super) async fn unpublished(
     age: Duration,
     limit: i64,
     now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Job>, Error> {
     // An age beyond the calendar leaves nothing old enough.
     let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
@@ -40,7 +42,7 @@ pub(super) async fn unpublished(
     let mut run_ids: Vec<RunId> = wanted.iter().map(|(run_id, _)| *run_id).collect();
     run_ids.sort_unstable();
     run_ids.dedup();
-    let runs = load::runs(connection, workflows, &run_ids).await?;
+    let runs = load::runs(connection, workflows, &run_ids, unreadable).await?;
     let job = |(run_id, task_run)| {
         let loaded = runs.get(&run_id)?;
         loaded.run.job(task_run, &loaded.input)
@@ -117,20 +119,23 @@ pub(super) async fn handed_out(
     Ok(found)
 }
 
-/// Puts these attempts back into the outbox, as [`forget`] does, and returns their jobs.
+/// Marks these attempts as published now and not started, whatever they were, and returns their jobs.
 pub(super) async fn hand_out_again(
     connection: &mut SqliteConnection,
     workflows: &Workflows,
     attempts: &[HandedOut],
+    now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Job>, Error> {
     let mut again = Vec::with_capacity(attempts.len());
     for attempt in attempts {
         let changed = sqlx::query(
             "UPDATE task_runs SET \
                 expires_at = CASE state WHEN 'queued' THEN expires_at END, \
-                state = 'queued', started_at = NULL, worker = NULL, published_at = NULL, published_attempt = 0 \
+                state = 'queued', started_at = NULL, worker = NULL, published_at = ?, published_attempt = attempt \
              WHERE id = ? AND attempt = ? AND state IN ('queued', 'running') AND attempt > 0",
         )
+        .bind(micros(now))
         .bind(id(attempt.task_run_id.as_uuid()))
         .bind(attempt.attempt)
         .execute(&mut *connection)
@@ -142,7 +147,7 @@ pub(super) async fn hand_out_again(
     let mut run_ids: Vec<RunId> = again.iter().map(|(run_id, _)| *run_id).collect();
     run_ids.sort_unstable();
     run_ids.dedup();
-    let runs = load::runs(connection, workflows, &run_ids).await?;
+    let runs = load::runs(connection, workflows, &run_ids, unreadable).await?;
     let job = |(run_id, task_run)| {
         let loaded = runs.get(&run_id)?;
         loaded.run.job(task_run, &loaded.input)
