@@ -38,7 +38,7 @@ impl World {
     }
 
     /// Starts runs of one task each in that queue.
-    async fn start(&self, queue: &str, runs: usize) -> Vec<RunId> {
+    async fn start(&mut self, queue: &str, runs: usize) -> Vec<RunId> {
         let mut flow = Workflow::named(format!("{queue}-flow"));
         flow.tasks = vec![TaskSpec::named("only")];
         flow.tasks[0].queue = queue.to_owned();
@@ -52,6 +52,15 @@ impl World {
             priority: 0,
         };
         let started = self.fleet.start((0..runs).map(run).collect()).await.unwrap();
+        // Publications are marked a moment later.
+        let later = Timestamp::now() + SignedDuration::from_secs(60);
+        let marked = async {
+            while !self.ledger.unpublished(Duration::ZERO, 10, later).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), marked).await.unwrap();
+        self.now = Timestamp::now();
         started.into_iter().map(|one| one.id).collect()
     }
 
@@ -115,7 +124,6 @@ async fn a_job_that_was_just_handed_out_is_not_looked_for() {
     world.start(queues::DEFAULT, 1).await;
     let (_, delivery) = next(&mut world.consumer(queues::DEFAULT).await).await;
     delivery.settle(Verdict::Ack).await.unwrap();
-    world.now = Timestamp::now();
     assert_eq!((world.look_after(0).await, world.look_after(1).await), (Found::default(), Found::default()));
     assert_eq!((world.look().await, world.look().await), (Found::default(), republished(1)));
 }

@@ -56,6 +56,13 @@ pub(crate) struct Blow {
     done_before: i64,
 }
 
+impl Blow {
+    /// Says how long the server itself took to come back.
+    pub(crate) fn is_over(&self) {
+        tell(&format!("recovery: {}: the server was back after {:.1?}", self.name, self.at.elapsed()));
+    }
+}
+
 impl Crowd {
     /// Nobody yet, at these servers.
     pub(crate) async fn at(servers: Servers) -> Self {

@@ -22,6 +22,7 @@ async fn rabbitmq_crashes_and_comes_back() {
     let blow = crowd.blow("RabbitMQ kill -9 and start").await;
     rabbitmq.kill();
     rabbitmq.start_again().await;
+    blow.is_over();
     crowd.recovers(blow).await;
     crowd.stop(processes).await;
 }
@@ -39,6 +40,7 @@ async fn postgres_crashes_and_comes_back() {
     let blow = crowd.blow("Postgres crash and start").await;
     postgres.crash();
     postgres.resume();
+    blow.is_over();
     crowd.recovers(blow).await;
     crowd.stop(processes).await;
 }
@@ -58,6 +60,7 @@ async fn redis_crashes_and_comes_back_empty() {
     // Work goes on without it.
     crowd.until_done(300).await;
     redis.start_again().await;
+    blow.is_over();
     crowd.recovers(blow).await;
     crowd.stop(processes).await;
 }
@@ -75,6 +78,7 @@ async fn the_object_store_crashes_and_comes_back() {
     let blow = crowd.blow("S3 kill -9 and start").await;
     store.kill();
     store.start_again().await;
+    blow.is_over();
     crowd.recovers(blow).await;
     crowd.stop(processes).await;
 }
