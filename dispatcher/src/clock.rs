@@ -1,8 +1,8 @@
-//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox.
+//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, looks for lost jobs.
 
 use std::time::Duration;
 
-use backends::fleet::{Error, Fleet};
+use backends::fleet::{Error, Fleet, Lost};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -12,11 +12,19 @@ const TURN: Duration = Duration::from_millis(250);
 /// How long a released job may be unpublished before the sweeper takes it for lost between commit and publish.
 const STRANDED: Duration = Duration::from_secs(2);
 
+/// Between two looks for jobs that the broker has lost.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// Takes turns until `shutdown`. A turn that fails is repeated; everything it does is safe to repeat.
 pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
+    // Beside each other: asking a broker that is away takes its time, and timers do not wait for that.
+    tokio::join!(keep_time(&fleet, &shutdown), look_for_lost(&fleet, &shutdown));
+}
+
+async fn keep_time(fleet: &Fleet, shutdown: &CancellationToken) {
     let mut failing = false;
     loop {
-        match turn(&fleet).await {
+        match turn(fleet).await {
             Ok(()) if failing => {
                 failing = false;
                 tracing::info!("the dispatcher is back at work");
@@ -30,7 +38,23 @@ pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(until_next(&fleet).await) => {}
+            () = tokio::time::sleep(until_next(fleet).await) => {}
+        }
+    }
+}
+
+async fn look_for_lost(fleet: &Fleet, shutdown: &CancellationToken) {
+    let mut lost = Lost::default();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            found = lost.look(fleet, Timestamp::now()) => if let Err(error) = found {
+                tracing::debug!(error = %error, "lost jobs could not be looked for");
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The dispatcher as a process of its own: flags, connections, HTTP, and the clock if it leads.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,11 @@ struct Flags {
     #[arg(long, value_name = "DAYS", default_value_t = 30, env = "FLOTILLA_RETENTION_DAYS",
           value_parser = clap::value_parser!(u32).range(1..=3650))]
     retention_days: u32,
+    /// Where documents lie while they come in: a folder on this machine with room for 64 of the largest at a time. Every
+    /// dispatcher has a folder of its own in it, named after its address [default: flotilla-incoming in the system's
+    /// folder for temporary files].
+    #[arg(long, value_name = "DIR", env = "FLOTILLA_INCOMING_DIR")]
+    incoming_dir: Option<PathBuf>,
     #[command(flatten)]
     servers: Servers,
     #[command(flatten)]
@@ -107,9 +113,13 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     fleet.register(&protocol::stages::pipeline()).await?;
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
+    let incoming = incoming(flags.incoming_dir, listener.local_addr()?);
+    let desk = Desk::new(fleet.clone(), Arc::clone(&stack.objects)).with_incoming(incoming.clone());
     let api = Api {
         fleet: fleet.clone(),
-        desk: Desk::new(fleet.clone(), Arc::clone(&stack.objects)),
+        desk: desk.with_context(|| {
+            format!("documents cannot be taken in at {}; name another folder in --incoming-dir", incoming.display())
+        })?,
         objects: Arc::clone(&stack.objects),
         tenant: TenantId::default_tenant(),
         max_upload: flags.max_upload as usize * 1024 * 1024,
@@ -134,6 +144,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let ended = tasks.join(GRACE).await;
     stack.close().await;
     Ok(ended?)
+}
+
+/// A folder that no other dispatcher of this machine uses: only one can have the address.
+fn incoming(folder: Option<PathBuf>, address: SocketAddr) -> PathBuf {
+    let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("flotilla-incoming"));
+    folder.join(address.to_string().replace([':', '[', ']', '%'], "-"))
 }
 
 /// Leads whenever nobody else does, until `shutdown`.

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use backends::stack::{Database, Servers};
+use backends::stack::{self, Database};
 use clap::Parser;
 use lapin::options::QueueDeleteOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -26,28 +26,61 @@ pub struct Berth {
     folder: TempDir,
 }
 
+/// Where servers are that specs use.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    /// RabbitMQ.
+    pub amqp: String,
+    /// Redis.
+    pub redis: String,
+    /// A database in Postgres whose user may create schemas.
+    pub postgres: String,
+    /// An S3 server with a bucket `specs`; a folder takes its place.
+    pub s3_endpoint: Option<String>,
+}
+
+impl Servers {
+    /// Those that `make setup` provides, unless the environment names others.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self {
+            amqp: address("FLOTILLA_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672/%2f"),
+            redis: address("FLOTILLA_TEST_REDIS", "redis://127.0.0.1:6379"),
+            postgres: address("FLOTILLA_TEST_POSTGRES", "postgres://flotilla:flotilla@127.0.0.1:5432/flotilla_test"),
+            s3_endpoint: None,
+        }
+    }
+}
+
 /// The flags that the processes of a fleet have in common.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
-    servers: Servers,
+    servers: stack::Servers,
     #[command(flatten)]
     database: Database,
 }
 
 impl Berth {
-    /// A berth at servers that answer; its schema is empty.
+    /// A berth at the servers that all specs share; its schema is empty.
     ///
     /// # Panics
     /// When a server does not answer, with advice.
     #[must_use]
     pub fn take() -> Self {
-        let amqp = address("FLOTILLA_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672/%2f");
-        let redis = address("FLOTILLA_TEST_REDIS", "redis://127.0.0.1:6379");
-        let postgres = address("FLOTILLA_TEST_POSTGRES", "postgres://flotilla:flotilla@127.0.0.1:5432/flotilla_test");
+        Self::at(Servers::shared())
+    }
+
+    /// A berth at servers that answer; its schema is empty.
+    ///
+    /// # Panics
+    /// When a server does not answer, with advice.
+    #[must_use]
+    pub fn at(servers: Servers) -> Self {
+        let Servers { amqp, redis, postgres, s3_endpoint } = servers;
         let id = uuid::Uuid::now_v7().simple().to_string();
         let folder = tempfile::tempdir().unwrap();
-        let flags = [
+        let mut flags = vec![
             "--amqp-url".to_owned(),
             amqp.clone(),
             "--queue-prefix".to_owned(),
@@ -61,9 +94,14 @@ impl Berth {
             // A hundred is all that a server gives by default, and specs run side by side.
             "--postgres-connections".to_owned(),
             "3".to_owned(),
-            "--objects-dir".to_owned(),
-            folder.path().join("objects").to_str().unwrap().to_owned(),
         ];
+        let objects = folder.path().join("objects").to_str().unwrap().to_owned();
+        flags.extend(match s3_endpoint {
+            Some(endpoint) => ["--s3-endpoint".to_owned(), endpoint],
+            None => ["--objects-dir".to_owned(), objects],
+        });
+        // Those of the server that specs start; without effect elsewhere.
+        flags.extend(["--s3-bucket", "specs", "--s3-access-key", "id", "--s3-secret-key", "secret"].map(str::to_owned));
         let flags = Flags::parse_from(["spec".to_owned()].into_iter().chain(flags));
         let berth = Self { flags, amqp, redis, folder };
         berth.expect_servers();
@@ -72,7 +110,7 @@ impl Berth {
 
     /// Where its queues, keys and objects are.
     #[must_use]
-    pub fn servers(&self) -> &Servers {
+    pub fn servers(&self) -> &stack::Servers {
         &self.flags.servers
     }
 
@@ -92,16 +130,22 @@ impl Berth {
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let (servers, database) = (self.servers(), self.database());
-        let objects = self.folder().join("objects");
-        vec![
+        let store = &servers.objects;
+        let mut environment = vec![
             ("FLOTILLA_AMQP_URL", servers.amqp_url.clone()),
             ("FLOTILLA_QUEUE_PREFIX", servers.queue_prefix.clone()),
             ("FLOTILLA_REDIS_URL", servers.redis_url.clone()),
             ("FLOTILLA_POSTGRES_URL", database.postgres_url.clone()),
             ("FLOTILLA_POSTGRES_SCHEMA", database.postgres_schema.clone()),
             ("FLOTILLA_POSTGRES_CONNECTIONS", database.postgres_connections.to_string()),
-            ("FLOTILLA_OBJECTS_DIR", objects.to_str().unwrap().to_owned()),
-        ]
+            ("FLOTILLA_S3_BUCKET", store.s3_bucket.clone()),
+            ("AWS_ACCESS_KEY_ID", store.s3_access_key.clone().unwrap_or_default()),
+            ("AWS_SECRET_ACCESS_KEY", store.s3_secret_key.clone().unwrap_or_default()),
+        ];
+        let folder = store.objects_dir.as_ref().map(|folder| folder.to_str().unwrap().to_owned());
+        environment.extend(folder.map(|folder| ("FLOTILLA_OBJECTS_DIR", folder)));
+        environment.extend(store.s3_endpoint.clone().map(|endpoint| ("FLOTILLA_S3_ENDPOINT", endpoint)));
+        environment
     }
 
     fn expect_servers(&self) {

@@ -1,5 +1,6 @@
 //! The fleet, specified from outside. The specifications are the test targets under `tests/`; here is what they share.
 
 mod berth;
+pub mod chain;
 
-pub use berth::Berth;
+pub use berth::{Berth, Servers};

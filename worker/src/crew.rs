@@ -3,17 +3,19 @@
 //! A share is a number of slots and, for every queue, a consumer whose prefetch is that number: so what a worker has in
 //! hand follows what it can run. The slots are common to all shares.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::metrics::{counter, gauge};
 use broker::{Consumer, Delivery, PREFERRED_WAIT, Verdict};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::autoscale::{Autoscale, Governor, Sight, Step};
+use crate::line::Line;
 use crate::metrics;
 use crate::runner::{Drain, Runner};
 
@@ -72,7 +74,7 @@ impl Crew {
             common.push(self.runner.ports.broker.consume(queue, prefetch).await?);
         }
         for consumer in common {
-            self.consuming.spawn(self.intake(&share).take_as_slots_become_free(consumer));
+            self.consuming.spawn(self.intake(&share).take_as_slots_become_free(consumer, usize::from(prefetch).max(1)));
         }
         for consumer in preferred {
             self.consuming.spawn(self.intake(&share).take_or_pass_on(consumer));
@@ -198,8 +200,19 @@ struct Intake {
     in_hand: Arc<AtomicUsize>,
 }
 
+/// Somebody's place among those who wait for a slot.
+type Wait = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+
+/// Waits for a slot, if one is waited for at all.
+async fn ready(slot: &mut Option<Wait>) -> Result<OwnedSemaphorePermit, AcquireError> {
+    match slot {
+        Some(slot) => slot.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A job in hand, until dropped.
-struct InHand(Arc<AtomicUsize>);
+pub(crate) struct InHand(Arc<AtomicUsize>);
 
 impl InHand {
     fn new(count: &Arc<AtomicUsize>) -> Self {
@@ -215,28 +228,37 @@ impl Drop for InHand {
 }
 
 impl Intake {
-    /// Takes deliveries as slots become free. Ends, with all its jobs, after the stop.
-    async fn take_as_slots_become_free(self, mut consumer: Box<dyn Consumer>) {
+    /// Takes deliveries, at most `room` more than run, and starts them as slots become free. Ends, with all its jobs,
+    /// after the stop.
+    async fn take_as_slots_become_free(self, mut consumer: Box<dyn Consumer>, room: usize) {
+        let leases = &self.runner.leases;
         let mut running = JoinSet::new();
+        let mut line = Line::default();
+        let mut protection = tokio::time::interval(leases.between_renewals());
+        // Kept between turns: whoever asks for a slot anew stands at the end of those who wait for one.
+        let mut slot = None;
         loop {
-            let delivery = tokio::select! {
+            if slot.is_none() && !line.is_empty() {
+                let free: Wait = Box::pin(Arc::clone(&self.slots).acquire_owned());
+                slot = Some(free);
+            }
+            tokio::select! {
                 () = self.stop.cancelled() => break,
-                delivery = consumer.next() => delivery,
+                Ok(permit) = ready(&mut slot), if slot.is_some() => {
+                    slot = None;
+                    let Some((delivery, in_hand)) = line.next(leases).await else { continue };
+                    running.spawn(work(Arc::clone(&self.runner), self.drain.clone(), delivery, (permit, in_hand)));
+                }
+                delivery = consumer.next(), if line.len() < room => match delivery {
+                    Some(delivery) => line.push(delivery, InHand::new(&self.in_hand)),
+                    None => break,
+                },
+                _ = protection.tick(), if !line.is_empty() => line.protect(leases),
                 // Ended jobs are removed as they end, so that the set does not grow with the worker's age.
-                Some(_) = running.join_next(), if !running.is_empty() => continue,
-            };
-            let Some(delivery) = delivery else { break };
-            let in_hand = InHand::new(&self.in_hand);
-            let permit = tokio::select! {
-                () = self.stop.cancelled() => None,
-                permit = Arc::clone(&self.slots).acquire_owned() => permit.ok(),
-            };
-            let Some(permit) = permit else {
-                hand_back(delivery).await;
-                break;
-            };
-            running.spawn(work(Arc::clone(&self.runner), self.drain.clone(), delivery, (permit, in_hand)));
+                Some(_) = running.join_next(), if !running.is_empty() => {}
+            }
         }
+        line.give_back(leases).await;
         while running.join_next().await.is_some() {}
     }
 

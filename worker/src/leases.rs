@@ -40,6 +40,8 @@ enum Answer {
 
 /// How far this process is with a lease.
 enum Hold {
+    /// The job waits in this process; nobody else should take it for lost. Renewing takes the lease if it is free.
+    Expected,
     /// It waits for it; somebody else may still have it. Not renewed: that would take or lose what is not ours.
     Claiming,
     /// It has it. The token is cancelled when it loses it.
@@ -72,12 +74,17 @@ impl Leases {
     /// Takes the lease of a job's attempt. A redelivered job may belong to a worker that has just died: its lease
     /// is waited out. With coordination away the attempt is granted, since the ledger drops a second result.
     pub(crate) async fn claim(&self, job: &Job, redelivered: bool) -> Claim {
-        let lease = Lease { task_run: job.task_run_id, attempt: job.attempt, holder: self.holder.to_string() };
+        let lease = self.lease(job);
         // Between two deliveries to this very process the coordination store cannot tell.
         match self.lock().entry(lease.clone()) {
+            Entry::Occupied(mut expected) if matches!(expected.get(), Hold::Expected) => {
+                expected.insert(Hold::Claiming);
+            }
             Entry::Occupied(_) => return Claim::Duplicate(lease.holder),
-            Entry::Vacant(free) => free.insert(Hold::Claiming),
-        };
+            Entry::Vacant(free) => {
+                free.insert(Hold::Claiming);
+            }
+        }
         let patience = tokio::time::Instant::now() + self.ttl * 2;
         loop {
             match self.question(job.run_id, &lease).await {
@@ -100,6 +107,22 @@ impl Leases {
         let lost = CancellationToken::new();
         self.lock().insert(lease.clone(), Hold::Granted(lost.clone()));
         Claim::Granted(lease, lost)
+    }
+
+    /// Notes that a job waits in this process: its lease is taken with the next renewal, if it is free.
+    pub(crate) fn expect(&self, job: &Job) -> Lease {
+        let lease = self.lease(job);
+        self.lock().entry(lease.clone()).or_insert(Hold::Expected);
+        lease
+    }
+
+    fn lease(&self, job: &Job) -> Lease {
+        Lease { task_run: job.task_run_id, attempt: job.attempt, holder: self.holder.to_string() }
+    }
+
+    /// Three times per lifetime.
+    pub(crate) fn between_renewals(&self) -> Duration {
+        self.ttl / 3
     }
 
     async fn question(&self, run: RunId, lease: &Lease) -> Answer {
@@ -127,11 +150,11 @@ impl Leases {
 
     /// Renews all leases three times per lifetime until dropped.
     pub(crate) async fn keep_renewing(&self) {
-        let mut timer = tokio::time::interval(self.ttl / 3);
+        let mut timer = tokio::time::interval(self.between_renewals());
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            let held = self.granted();
+            let held = self.renewable();
             if held.is_empty() {
                 continue;
             }
@@ -143,19 +166,26 @@ impl Leases {
     }
 
     fn give_up(&self, lost: &[Lease]) {
-        let held = self.lock();
+        let mut held = self.lock();
         for lease in lost {
-            if let Some(Hold::Granted(token)) = held.get(lease) {
-                tracing::warn!(task_run.id = %lease.task_run, attempt = lease.attempt, "lease lost, attempt given up");
-                ::metrics::counter!(crate::metrics::LEASES_LOST).increment(1);
-                token.cancel();
+            match held.get(lease) {
+                Some(Hold::Granted(token)) => {
+                    tracing::warn!(task_run.id = %lease.task_run, attempt = lease.attempt, "lease lost, attempt given up");
+                    ::metrics::counter!(crate::metrics::LEASES_LOST).increment(1);
+                    token.cancel();
+                }
+                // Somebody else works on it; its claim will find out.
+                Some(Hold::Expected) => {
+                    held.remove(lease);
+                }
+                Some(Hold::Claiming) | None => {}
             }
         }
     }
 
-    fn granted(&self) -> Vec<Lease> {
+    fn renewable(&self) -> Vec<Lease> {
         let held = self.lock();
-        held.iter().filter(|(_, hold)| matches!(hold, Hold::Granted(_))).map(|(lease, _)| lease.clone()).collect()
+        held.iter().filter(|(_, hold)| !matches!(hold, Hold::Claiming)).map(|(lease, _)| lease.clone()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Lease, Hold>> {

@@ -13,6 +13,7 @@ mod crew;
 pub mod flags;
 pub mod handler;
 mod leases;
+mod line;
 pub mod logging;
 mod metrics;
 #[cfg(feature = "fleet")]

@@ -1,6 +1,7 @@
 //! A worker: queues, slots and handlers, from the first delivery to the last.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 

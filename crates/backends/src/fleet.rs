@@ -18,9 +18,11 @@ use tokio::sync::broadcast;
 
 use marks::Marks;
 
+mod lost;
 mod marks;
 mod window;
 
+pub use lost::{Found, Lost};
 pub use window::Window;
 
 /// How long a cancellation is remembered for workers that ask later.

@@ -114,6 +114,10 @@ pub trait Settle: Send + Sync {
     async fn settle(self: Box<Self>, verdict: Verdict) -> Result<(), Error>;
     /// The delivery was dropped unsettled: the message goes back to its queue.
     fn abandon(self: Box<Self>);
+    /// Whether it is too late for any verdict.
+    fn is_void(&self) -> bool {
+        false
+    }
 }
 
 /// What becomes of a delivered message.
@@ -221,6 +225,13 @@ impl Delivery {
     #[must_use]
     pub fn new(message: Message, redeliveries: u32, settle: Box<dyn Settle>) -> Self {
         Self { message, redeliveries, settle: Some(settle) }
+    }
+
+    /// Whether the broker has taken the message back since, as it does when a connection is lost: it will be delivered
+    /// again, and settling this delivery would fail. A connection may be lost without anybody knowing yet.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.settle.as_ref().is_some_and(|settle| settle.is_void())
     }
 
     /// Settles the delivery.

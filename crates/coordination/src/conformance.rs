@@ -39,6 +39,7 @@ macro_rules! conformance_suite {
             renewal_prolongs_a_lease,
             a_late_renewal_takes_back_what_is_free_and_reports_what_is_not,
             only_the_holder_gives_a_lease_back,
+            of_many_attempts_each_is_said_to_be_held_or_not,
         );
         $crate::conformance_suite!(@module #[$test] $open, cancellation:
             a_cancelled_run_is_remembered_for_a_while,

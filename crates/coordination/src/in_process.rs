@@ -109,6 +109,11 @@ impl Coordination for InProcess {
         Ok(())
     }
 
+    async fn held_leases(&self, attempts: &[(TaskRunId, u32)]) -> Result<Vec<bool>, Error> {
+        let held = &self.lock().leases;
+        Ok(attempts.iter().map(|attempt| held.get(attempt).is_some()).collect())
+    }
+
     async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error> {
         let cancelled = &mut self.lock().cancelled;
         while cancelled.pop_over().is_some() {}

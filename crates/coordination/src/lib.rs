@@ -48,6 +48,12 @@ pub trait Coordination: Send + Sync {
     /// [`Error`] when the store is away; the lease then ends by itself.
     async fn release_lease(&self, lease: &Lease) -> Result<(), Error>;
 
+    /// Which of these attempts somebody holds the lease of: one answer each, in their order.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; whoever asked then knows nothing about any of them.
+    async fn held_leases(&self, attempts: &[(TaskRunId, u32)]) -> Result<Vec<bool>, Error>;
+
     /// Tells everybody that a run was cancelled; remembered for `ttl` for those who ask later.
     ///
     /// # Errors

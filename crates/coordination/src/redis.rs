@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::{Lifecycle, RunId};
+use protocol::{Lifecycle, RunId, TaskRunId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,6 +29,8 @@ mod scripts;
 const CHANNEL_CAPACITY: usize = 1024;
 /// How many announcements wait for Redis before further ones are refused.
 const WAITING_ANNOUNCEMENTS: usize = 4096;
+/// How many keys one call asks about, so that Redis is not kept from others.
+const KEYS_PER_CALL: usize = 1000;
 const FULL: &str = "too many announcements wait for Redis";
 
 /// Where Redis is and how it is used.
@@ -146,7 +148,11 @@ impl Redis {
     }
 
     fn lease_key(&self, lease: &Lease) -> String {
-        format!("{}lease:{}:{}", self.prefix, lease.task_run, lease.attempt)
+        self.attempt_key(lease.task_run, lease.attempt)
+    }
+
+    fn attempt_key(&self, task_run: TaskRunId, attempt: u32) -> String {
+        format!("{}lease:{task_run}:{attempt}", self.prefix)
     }
 
     fn cancelled_key(&self, run: RunId) -> String {
@@ -191,6 +197,22 @@ impl Coordination for Redis {
         let mut call = self.scripts.release_lease.key(self.lease_key(lease));
         call.arg(&lease.holder);
         self.commands.script(&call).await
+    }
+
+    async fn held_leases(&self, attempts: &[(TaskRunId, u32)]) -> Result<Vec<bool>, Error> {
+        let mut held = Vec::with_capacity(attempts.len());
+        for attempts in attempts.chunks(KEYS_PER_CALL) {
+            let mut look = redis::cmd("MGET");
+            for (task_run, attempt) in attempts {
+                look.arg(self.attempt_key(*task_run, *attempt));
+            }
+            let holders: Vec<Option<String>> = self.commands.command(&look).await?;
+            if holders.len() != attempts.len() {
+                return Err(Error(format!("Redis answered about {} of {} leases", holders.len(), attempts.len())));
+            }
+            held.extend(holders.iter().map(Option::is_some));
+        }
+        Ok(held)
     }
 
     async fn cancel_run(&self, run: RunId, ttl: Duration) -> Result<(), Error> {

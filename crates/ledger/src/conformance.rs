@@ -62,6 +62,8 @@ macro_rules! conformance_tests {
             a_job_stays_in_the_outbox_until_it_is_marked,
             a_mark_for_a_stale_attempt_publishes_nothing,
             forgotten_marks_bring_back_whatever_has_not_ended,
+            what_was_handed_out_is_found_until_it_ends,
+            only_what_was_lost_is_handed_out_again,
             a_rebuilt_job_equals_the_one_handed_out,
             a_retry_waits_for_its_timer,
             a_run_ends_at_its_deadline,

@@ -14,6 +14,9 @@
 //!    and then calls [`Ledger::mark_published`].
 //! 2. A sweeper publishes what [`Ledger::unpublished`] finds: jobs whose first publisher died in between.
 //!
+//! A broker that lost messages is the other way to a job that nobody has: the mark stands and the job is gone. Who finds
+//! such jobs ([`Ledger::handed_out`]) hands them out again ([`Ledger::hand_out_again`]).
+//!
 //! Whoever dies between publishing and marking causes a second delivery, never a lost one. Both deliveries carry
 //! the same attempt number, and of an attempt only the first end is recorded.
 
@@ -35,6 +38,7 @@ mod fold;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
+mod unreadable;
 mod values;
 mod wide;
 
@@ -123,6 +127,23 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn forget_published(&self) -> Result<u64, Error>;
 
+    /// Attempts that were handed out before a time and have not ended: published, or reported as started. Those of the
+    /// queues in `except` are left out. The oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error>;
+
+    /// Returns the jobs of these attempts for whoever publishes them again; those reported as started are `queued` again,
+    /// under the same attempt. Attempts that have ended or were followed by another are passed over.
+    ///
+    /// They are marked as published now, so that no sweeper publishes them too. Whoever dies before publishing leaves a
+    /// job that is lost as it was before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error>;
+
     /// Events whose time has come: timers, deadlines of runs, queue waits; at most `limit`.
     ///
     /// # Errors
@@ -206,6 +227,19 @@ pub struct Line {
     pub waiting: bool,
     /// How many more tasks may be handed out.
     pub room: usize,
+}
+
+/// An attempt whose job was given to the broker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HandedOut {
+    /// The run.
+    pub run_id: RunId,
+    /// The task run.
+    pub task_run_id: TaskRunId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The queue that its job went to.
+    pub queue: String,
 }
 
 /// What events did to a run.

@@ -18,9 +18,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::fold::{Folded, Step, by_run, fold};
+use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -34,6 +35,7 @@ mod store;
 mod submit;
 mod tenants;
 mod timers;
+mod unreadable;
 mod values;
 mod workflows;
 
@@ -103,8 +105,9 @@ impl PostgresLedger {
         }
         let ids: Vec<RunId> = groups.iter().map(|(run_id, _)| *run_id).collect();
         let mut transaction = self.pool.begin().await?;
-        let locked = load::lock(&mut transaction, &self.workflows, &ids).await?;
-        self.fold_and_commit(transaction, locked, groups, truncated(now)).await
+        let mut unreadable = Vec::new();
+        let locked = load::lock(&mut transaction, &self.workflows, &ids, &mut unreadable).await?;
+        self.fold_and_commit(transaction, locked, unreadable, groups, truncated(now)).await
     }
 
     /// Folds the steps into runs that were just locked, and stores them.
@@ -112,11 +115,13 @@ impl PostgresLedger {
         &self,
         mut transaction: Transaction<'static, Postgres>,
         mut locked: Vec<Kept>,
+        mut unreadable: Vec<Unreadable>,
         groups: Vec<(RunId, Vec<Step>)>,
         now: Timestamp,
     ) -> Result<Vec<Applied>, Error> {
         let outdated = self.recall(&mut locked);
-        load::complete(&mut transaction, outdated).await?;
+        load::complete(&mut transaction, outdated, &mut unreadable).await?;
+        locked.retain(|kept| !contains(&unreadable, kept.loaded.run.id));
         let mut runs: HashMap<RunId, Kept> = locked.into_iter().map(|kept| (kept.loaded.run.id, kept)).collect();
 
         let mut folds: Vec<(Kept, Folded)> = Vec::with_capacity(groups.len());
@@ -143,6 +148,7 @@ impl PostgresLedger {
         admission::settle(&mut transaction, &ended).await?;
         admission::advance(&mut transaction, admitted).await?;
         transaction.commit().await?;
+        self.fail(unreadable, now).await;
 
         let mut applied = Vec::with_capacity(folds.len() + unknown.len());
         let mut wide = self.wide.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,6 +160,23 @@ impl PostgresLedger {
             applied.insert(place, report);
         }
         Ok(applied)
+    }
+
+    /// Fails runs that cannot be read, each for itself: one that cannot even be failed must not hold up the others.
+    async fn fail(&self, unreadable: Vec<Unreadable>, now: Timestamp) {
+        for one in unreadable {
+            let one = std::slice::from_ref(&one);
+            let failing = async {
+                let mut transaction = self.pool.begin().await?;
+                let failed = unreadable::fail(&mut transaction, one, now).await?;
+                transaction.commit().await?;
+                Ok::<_, Error>(failed)
+            };
+            match failing.await {
+                Ok(failed) => failed.into_iter().for_each(Unreadable::report),
+                Err(error) => tracing::error!(error = %error, ?one, "a run can neither be read nor be failed"),
+            }
+        }
     }
 
     /// Gives wide runs the task runs that this process remembers of them. Returns the runs that still miss some, with
@@ -202,9 +225,10 @@ impl Ledger for PostgresLedger {
         admission::release(&mut connection).await?;
         drop(connection);
         let mut transaction = self.pool.begin().await?;
-        let next = load::lock_next(&mut transaction, &self.workflows, rows(limit)).await?;
+        let mut unreadable = Vec::new();
+        let next = load::lock_next(&mut transaction, &self.workflows, rows(limit), &mut unreadable).await?;
         let groups = by_run(next.iter().map(|kept| Step::event((kept.loaded.run.id, Event::Admitted))));
-        let applied = self.fold_and_commit(transaction, next, groups, truncated(now)).await?;
+        let applied = self.fold_and_commit(transaction, next, unreadable, groups, truncated(now)).await?;
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
     }
 
@@ -224,8 +248,10 @@ impl Ledger for PostgresLedger {
 
     async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
         let mut snapshot = self.snapshot().await?;
-        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await?;
+        let mut unreadable = Vec::new();
+        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now, &mut unreadable).await?;
         snapshot.commit().await?;
+        self.fail(unreadable, truncated(now)).await;
         Ok(jobs)
     }
 
@@ -239,6 +265,20 @@ impl Ledger for PostgresLedger {
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
         Ok(forgotten)
+    }
+
+    async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        outbox::handed_out(&mut connection, &self.workflows, before, except, rows(limit)).await
+    }
+
+    async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut unreadable = Vec::new();
+        let jobs = outbox::hand_out_again(&mut transaction, &self.workflows, attempts, now, &mut unreadable).await?;
+        transaction.commit().await?;
+        self.fail(unreadable, truncated(now)).await;
+        Ok(jobs)
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {

@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use engine::{Event, Run};
 use jiff::Timestamp;
 use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Mutex;
 
 use crate::fold::{Loaded, Step, by_run, fold};
+use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
-use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
 
 mod admission;
 mod connect;
@@ -27,6 +28,7 @@ mod read;
 mod store;
 mod submit;
 mod timers;
+mod unreadable;
 mod values;
 mod wide;
 mod workflows;
@@ -96,7 +98,8 @@ impl SqliteLedger {
             groups.iter().filter_map(|(run_id, _)| Some((*run_id, wide.take(*run_id)?))).collect();
         let missing: Vec<RunId> =
             groups.iter().map(|(run_id, _)| *run_id).filter(|run_id| !runs.contains_key(run_id)).collect();
-        runs.extend(load::runs(&mut transaction, &self.workflows, &missing).await?);
+        let mut unreadable = Vec::new();
+        runs.extend(load::runs(&mut transaction, &self.workflows, &missing, &mut unreadable).await?);
 
         let mut folds = Vec::with_capacity(groups.len());
         let mut unknown = Vec::new();
@@ -117,7 +120,9 @@ impl SqliteLedger {
         store::save(&mut transaction, &folds).await?;
         let ended: Vec<&Run> = ended.into_iter().map(|place: usize| &folds[place].0.run).collect();
         admission::settle(&mut transaction, &ended).await?;
+        let unreadable = fail(&mut transaction, unreadable, now).await?;
         transaction.commit().await?;
+        unreadable.iter().for_each(Unreadable::report);
 
         let mut applied = Vec::with_capacity(folds.len() + unknown.len());
         for (loaded, folded) in folds {
@@ -129,6 +134,21 @@ impl SqliteLedger {
         }
         Ok(applied)
     }
+}
+
+/// Fails runs that cannot be read; returns those that had not ended.
+async fn fail(
+    connection: &mut SqliteConnection,
+    unreadable: Vec<Unreadable>,
+    now: Timestamp,
+) -> Result<Vec<Unreadable>, Error> {
+    let mut failed = Vec::with_capacity(unreadable.len());
+    for one in unreadable {
+        if unreadable::fail(connection, &one, now).await? {
+            failed.push(one);
+        }
+    }
+    Ok(failed)
 }
 
 #[async_trait]
@@ -175,8 +195,19 @@ impl Ledger for SqliteLedger {
     }
 
     async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut unreadable = Vec::new();
         let mut snapshot = self.read().await?;
-        outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now).await
+        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now, &mut unreadable).await?;
+        drop(snapshot);
+        if !unreadable.is_empty() {
+            let mut wide = self.wide.lock().await;
+            wide.clear();
+            let mut transaction = self.write().await?;
+            let failed = fail(&mut transaction, unreadable, truncated(now)).await?;
+            transaction.commit().await?;
+            failed.iter().for_each(Unreadable::report);
+        }
+        Ok(jobs)
     }
 
     async fn mark_published(&self, jobs: &[(TaskRunId, u32)], now: Timestamp) -> Result<(), Error> {
@@ -192,6 +223,23 @@ impl Ledger for SqliteLedger {
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
         Ok(forgotten)
+    }
+
+    async fn handed_out(&self, before: Timestamp, except: &[String], limit: usize) -> Result<Vec<HandedOut>, Error> {
+        let mut snapshot = self.read().await?;
+        outbox::handed_out(&mut snapshot, &self.workflows, before, except, limit).await
+    }
+
+    async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error> {
+        let mut wide = self.wide.lock().await;
+        wide.clear();
+        let mut transaction = self.write().await?;
+        let mut unreadable = Vec::new();
+        let jobs = outbox::hand_out_again(&mut transaction, &self.workflows, attempts, now, &mut unreadable).await?;
+        let failed = fail(&mut transaction, unreadable, truncated(now)).await?;
+        transaction.commit().await?;
+        failed.iter().for_each(Unreadable::report);
+        Ok(jobs)
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {

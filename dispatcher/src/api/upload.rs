@@ -1,6 +1,6 @@
 //! Reads a document and its request from an HTTP body, streaming the document to disk.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,7 +149,7 @@ struct Sink {
 
 impl Sink {
     fn new(folder: &Path, limit: usize) -> Result<Self, Problem> {
-        let file = NamedTempFile::new_in(folder).map_err(|error| Problem::internal(&error))?;
+        let file = NamedTempFile::new_in(folder).map_err(|error| not_kept(&error))?;
         Ok(Self { file, written: 0, limit })
     }
 
@@ -160,13 +160,23 @@ impl Sink {
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
         }
         // Pieces are a few kilobytes and go to the page cache; a thread per piece would cost more.
-        self.file.write_all(&piece).map_err(|error| Problem::internal(&error))
+        self.file.write_all(&piece).map_err(|error| not_kept(&error))
     }
 
     fn finish(mut self, name: &str, request: ExtractionRequest) -> Result<Upload, Problem> {
-        self.file.flush().map_err(|error| Problem::internal(&error))?;
+        self.file.flush().map_err(|error| not_kept(&error))?;
         Ok(Upload { file: self.file, name: base_name(name), request })
     }
+}
+
+/// The document could not be written to the folder for what comes in.
+fn not_kept(error: &io::Error) -> Problem {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        tracing::error!(error = %error, "there is no room for incoming documents; make some, or name another --incoming-dir");
+        let detail = "the server has no room for another document at the moment; try again later";
+        return Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail);
+    }
+    Problem::internal(error)
 }
 
 /// The last segment of a name, without control characters: what a client calls its file never becomes a path here.
@@ -189,6 +199,14 @@ mod tests {
         assert_eq!(base_name("C:\\docs\\invoice.pdf"), "invoice.pdf");
         assert_eq!(base_name("a\u{0}b\n.pdf"), "ab.pdf");
         assert_eq!(base_name("dir/"), "document");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_defect() {
+        let status = |kind: io::ErrorKind| not_kept(&io::Error::from(kind)).into_response().status();
+        assert_eq!(status(io::ErrorKind::StorageFull), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(status(io::ErrorKind::QuotaExceeded), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(status(io::ErrorKind::PermissionDenied), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     /// A body that begins and then never goes on.

@@ -89,6 +89,10 @@ impl Settle for RabbitSettle {
         }
     }
 
+    fn is_void(&self) -> bool {
+        !self.lane.is_open()
+    }
+
     fn abandon(self: Box<Self>) {
         // Too late: the consumer has given it back.
         let Ok(verdict) = self.lane.begin_verdict() else { return };

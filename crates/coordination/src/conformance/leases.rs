@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::TaskRunId;
+
 use super::{LONG, SHORT, Store, after, lease};
 use crate::{Lease, Taken};
 
@@ -98,6 +100,26 @@ pub async fn only_the_holder_gives_a_lease_back(store: Store) {
     release(&store, &ours).await;
     release(&store, &ours).await;
     assert!(!held(&store, &ours).await, "the lease is still held");
+}
+
+/// Whoever looks for lost work asks about many attempts in one call, without taking anything; what has ended is not held.
+pub async fn of_many_attempts_each_is_said_to_be_held_or_not(store: Store) {
+    let [kept, over, never] = [lease("ours"), lease("ours"), lease("ours")];
+    take(&store, &kept, LONG).await;
+    take(&store, &over, SHORT).await;
+    after(SHORT).await;
+    let ask = async |attempts: &[(TaskRunId, u32)]| store.held_leases(attempts).await.expect("the store is there");
+    let attempt = |lease: &Lease| (lease.task_run, lease.attempt);
+    let next_attempt = (kept.task_run, kept.attempt + 1);
+    let asked = [attempt(&over), attempt(&kept), next_attempt, attempt(&never)];
+    assert_eq!(ask(&asked).await, [false, true, false, false]);
+    assert!(ask(&[]).await.is_empty());
+    assert!(!held(&store, &never).await, "asking took the lease");
+
+    let many: Vec<_> = (0..2_500).map(|_| attempt(&never)).chain([attempt(&kept)]).collect();
+    let answers = ask(&many).await;
+    assert_eq!((answers.len(), answers.iter().filter(|held| **held).count()), (2_501, 1));
+    assert!(answers[2_500]);
 }
 
 async fn take(store: &Store, lease: &Lease, ttl: Duration) -> Taken {

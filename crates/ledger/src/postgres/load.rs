@@ -1,6 +1,6 @@
 //! Reads runs back as the engine knows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use engine::{Run, TaskRun};
 use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
@@ -12,6 +12,7 @@ use super::workflows::Workflows;
 use crate::Error;
 use crate::fair::Place;
 use crate::fold::Loaded;
+use crate::unreadable::{self, Unreadable};
 use crate::values::corrupt;
 use crate::wide::HasRun;
 
@@ -48,10 +49,11 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     workflows: &Workflows,
     ids: &[RunId],
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Kept>, Error> {
     let query = sqlx::query(select_runs!("WHERE id = ANY($1) ORDER BY id FOR UPDATE")).bind(uuids(ids));
     let rows = query.fetch_all(&mut *connection).await?;
-    runs(connection, workflows, &rows).await
+    runs(connection, workflows, &rows, unreadable).await
 }
 
 /// Runs that are next, without their task runs, locked. What another admission has taken is passed over.
@@ -59,12 +61,13 @@ pub(super) async fn lock_next(
     connection: &mut PgConnection,
     workflows: &Workflows,
     limit: i64,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Kept>, Error> {
     let query = sqlx::query(select_runs!(
         "WHERE state = 'queued' AND NOT held ORDER BY priority DESC, tag, id LIMIT $1 FOR UPDATE SKIP LOCKED"
     ));
     let rows = query.bind(limit).fetch_all(&mut *connection).await?;
-    runs(connection, workflows, &rows).await
+    runs(connection, workflows, &rows, unreadable).await
 }
 
 /// The runs that exist among `ids`, complete, to look at.
@@ -72,17 +75,23 @@ pub(super) async fn look(
     connection: &mut PgConnection,
     workflows: &Workflows,
     ids: &[RunId],
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<HashMap<RunId, Loaded>, Error> {
     let query = sqlx::query(select_runs!("WHERE id = ANY($1)")).bind(uuids(ids));
     let rows = query.fetch_all(&mut *connection).await?;
-    let mut runs = runs(connection, workflows, &rows).await?;
-    complete(connection, runs.iter_mut().map(|kept| (kept, -1)).collect()).await?;
-    Ok(runs.into_iter().map(|kept| (kept.loaded.run.id, kept.loaded)).collect())
+    let mut runs = runs(connection, workflows, &rows, unreadable).await?;
+    complete(connection, runs.iter_mut().map(|kept| (kept, -1)).collect(), unreadable).await?;
+    let readable = runs.into_iter().filter(|kept| !unreadable::contains(unreadable, kept.loaded.run.id));
+    Ok(readable.map(|kept| (kept.loaded.run.id, kept.loaded)).collect())
 }
 
 /// Reads the task runs that were stored after the given revision of their run, all of them after -1, to where they
-/// belong.
-pub(super) async fn complete(connection: &mut PgConnection, runs: Vec<(&mut Kept, i64)>) -> Result<(), Error> {
+/// belong. A run of which one cannot be read stays incomplete.
+pub(super) async fn complete(
+    connection: &mut PgConnection,
+    runs: Vec<(&mut Kept, i64)>,
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<(), Error> {
     if runs.is_empty() {
         return Ok(());
     }
@@ -108,18 +117,27 @@ pub(super) async fn complete(connection: &mut PgConnection, runs: Vec<(&mut Kept
     .await?;
     let mut runs: HashMap<RunId, &mut Run> =
         runs.into_iter().map(|(kept, _)| (kept.loaded.run.id, &mut kept.loaded.run)).collect();
+    let mut given_up = HashSet::new();
     for row in &rows {
         let mut columns = Columns::of(row);
         let run_id = RunId::from_uuid(columns.id()?);
         let run = runs.get_mut(&run_id).ok_or_else(|| corrupt("task run", "nobody asked for it"))?;
-        let position: usize = columns.number("position")?;
-        let task_run = task_run(columns)?;
-        let known = run.tasks.len();
-        match run.tasks.get_mut(position) {
-            Some(outdated) => *outdated = task_run,
-            None if position == known => run.tasks.push(task_run),
-            None => return Err(corrupt("run", format!("its task run {known} is missing"))),
+        if !given_up.contains(&run_id) && Unreadable::sort(run_id, place(run, columns), unreadable)?.is_none() {
+            given_up.insert(run_id);
         }
+    }
+    Ok(())
+}
+
+/// Puts a task run to where it belongs.
+fn place(run: &mut Run, mut columns: Columns<'_>) -> Result<(), Error> {
+    let position: usize = columns.number("position")?;
+    let task_run = task_run(columns)?;
+    let known = run.tasks.len();
+    match run.tasks.get_mut(position) {
+        Some(outdated) => *outdated = task_run,
+        None if position == known => run.tasks.push(task_run),
+        None => return Err(corrupt("run", format!("its task run {known} is missing"))),
     }
     Ok(())
 }
@@ -129,34 +147,49 @@ pub(super) fn uuids(ids: &[RunId]) -> Vec<uuid::Uuid> {
     ids.iter().map(RunId::as_uuid).collect()
 }
 
-async fn runs(connection: &mut PgConnection, workflows: &Workflows, rows: &[PgRow]) -> Result<Vec<Kept>, Error> {
+async fn runs(
+    connection: &mut PgConnection,
+    workflows: &Workflows,
+    rows: &[PgRow],
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<Vec<Kept>, Error> {
     let mut runs = Vec::with_capacity(rows.len());
     for row in rows {
         let mut columns = Columns::of(row);
-        let id = RunId::from_uuid(columns.id()?);
-        let tenant: String = columns.get()?;
-        let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
-        let name: &str = columns.get()?;
-        let workflow = workflows.version(connection, name, columns.number("workflow version")?).await?;
-        let run = Run {
-            id,
-            tenant,
-            workflow,
-            state: columns.state("run state", RunState::parse)?,
-            error: columns.optional_json("error")?,
-            created_at: columns.time()?,
-            started_at: columns.optional_time()?,
-            ended_at: columns.optional_time()?,
-            deadline_at: columns.optional_time()?,
-            tasks: Vec::new(),
-        };
-        runs.push(Kept {
-            loaded: Loaded { run, input: columns.json("input")? },
-            revision: columns.get()?,
-            place: Place { priority: columns.get()?, tag: columns.get()?, held: columns.get()? },
-        });
+        let run_id = RunId::from_uuid(columns.id()?);
+        let read = run(connection, workflows, run_id, columns).await;
+        runs.extend(Unreadable::sort(run_id, read, unreadable)?);
     }
     Ok(runs)
+}
+
+async fn run(
+    connection: &mut PgConnection,
+    workflows: &Workflows,
+    id: RunId,
+    mut columns: Columns<'_>,
+) -> Result<Kept, Error> {
+    let tenant: String = columns.get()?;
+    let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+    let name: &str = columns.get()?;
+    let workflow = workflows.version(connection, name, columns.number("workflow version")?).await?;
+    let run = Run {
+        id,
+        tenant,
+        workflow,
+        state: columns.state("run state", RunState::parse)?,
+        error: columns.optional_json("error")?,
+        created_at: columns.time()?,
+        started_at: columns.optional_time()?,
+        ended_at: columns.optional_time()?,
+        deadline_at: columns.optional_time()?,
+        tasks: Vec::new(),
+    };
+    Ok(Kept {
+        loaded: Loaded { run, input: columns.json("input")? },
+        revision: columns.get()?,
+        place: Place { priority: columns.get()?, tag: columns.get()?, held: columns.get()? },
+    })
 }
 
 fn task_run(mut columns: Columns<'_>) -> Result<TaskRun, Error> {

@@ -61,6 +61,19 @@ impl Workflows {
         }
     }
 
+    /// The tasks of these queues, by workflow and version, as far as this process knows workflows.
+    pub(super) fn tasks_of(&self, queues: &[String]) -> Vec<(String, u32, String)> {
+        if queues.is_empty() {
+            return Vec::new();
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = known.iter().flat_map(|((name, version), workflow)| {
+            let tasks = workflow.tasks.iter().filter(|task| queues.contains(&task.queue));
+            tasks.map(|task| (name.clone(), *version, task.name.clone()))
+        });
+        tasks.collect()
+    }
+
     /// That version of a workflow that a run or a registration refers to.
     pub(super) async fn version(
         &self,

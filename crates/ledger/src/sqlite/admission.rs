@@ -131,6 +131,15 @@ pub(super) async fn settle(connection: &mut SqliteConnection, ended: &[&Run]) ->
     Ok(())
 }
 
+/// Frees the place of a run of which nothing else is known, and lets a held run take it.
+pub(super) async fn leave(connection: &mut SqliteConnection, name: &TenantId, held: bool) -> Result<(), Error> {
+    let mut tenant = tenant(connection, name).await?;
+    let counter = if held { &mut tenant.held } else { &mut tenant.taken };
+    *counter = counter.saturating_sub(1);
+    release(connection, name, &mut tenant).await?;
+    save(connection, name, &tenant).await
+}
+
 /// Sets what a tenant may use. Runs that were ready for admission and are now beyond its limit are held, the last
 /// ones first.
 pub(super) async fn set_share(connection: &mut SqliteConnection, name: &TenantId, share: Share) -> Result<(), Error> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use engine::{Run, TaskRun};
 use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId, Workflow};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::values::{Columns, id};
 use super::workflows::Workflows;
 use crate::Error;
 use crate::fold::Loaded;
+use crate::unreadable::{self, Unreadable};
 use crate::values::corrupt;
 
 /// Well below the number of variables that a statement may have.
@@ -22,6 +22,7 @@ pub(super) async fn runs(
     connection: &mut SqliteConnection,
     workflows: &Workflows,
     ids: &[RunId],
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<HashMap<RunId, Loaded>, Error> {
     let mut loaded = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(IDS_PER_QUERY) {
@@ -31,8 +32,10 @@ pub(super) async fn runs(
         );
         push_ids(&mut query, ids);
         for row in query.build().fetch_all(&mut *connection).await? {
-            let run = run(connection, workflows, &row).await?;
-            loaded.insert(run.run.id, run);
+            let mut columns = Columns::of(&row);
+            let run_id = RunId::from_uuid(columns.id()?);
+            let read = run(connection, workflows, run_id, columns).await;
+            loaded.extend(Unreadable::sort(run_id, read, unreadable)?.map(|run| (run_id, run)));
         }
         let mut query = QueryBuilder::new(
             "SELECT run_id, id, task, item, state, attempt, failures, due_at, queued_at, started_at, ended_at, \
@@ -41,9 +44,16 @@ pub(super) async fn runs(
         push_ids(&mut query, ids);
         query.push(" ORDER BY run_id, position");
         for row in query.build().fetch_all(&mut *connection).await? {
-            let (run_id, task_run) = task_run(&row)?;
+            let mut columns = Columns::of(&row);
+            let run_id = RunId::from_uuid(columns.id()?);
+            if unreadable::contains(unreadable, run_id) {
+                continue;
+            }
             let run = loaded.get_mut(&run_id).ok_or_else(|| corrupt("task run", "its run is missing"))?;
-            run.run.tasks.push(task_run);
+            match Unreadable::sort(run_id, task_run(columns), unreadable)? {
+                Some(task_run) => run.run.tasks.push(task_run),
+                None => drop(loaded.remove(&run_id)),
+            }
         }
     }
     Ok(loaded)
@@ -58,9 +68,12 @@ pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: &[RunId]) {
     list.push_unseparated(")");
 }
 
-async fn run(connection: &mut SqliteConnection, workflows: &Workflows, row: &SqliteRow) -> Result<Loaded, Error> {
-    let mut columns = Columns::of(row);
-    let id = RunId::from_uuid(columns.id()?);
+async fn run(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    id: RunId,
+    mut columns: Columns<'_>,
+) -> Result<Loaded, Error> {
     let tenant: String = columns.get()?;
     let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
     let name: String = columns.get()?;
@@ -81,10 +94,8 @@ async fn run(connection: &mut SqliteConnection, workflows: &Workflows, row: &Sql
     Ok(Loaded { run, input: columns.json("input")? })
 }
 
-fn task_run(row: &SqliteRow) -> Result<(RunId, TaskRun), Error> {
-    let mut columns = Columns::of(row);
-    let run_id = RunId::from_uuid(columns.id()?);
-    let task_run = TaskRun {
+fn task_run(mut columns: Columns<'_>) -> Result<TaskRun, Error> {
+    Ok(TaskRun {
         id: TaskRunId::from_uuid(columns.id()?),
         task: columns.get()?,
         index: columns.optional_number("item")?,
@@ -100,6 +111,5 @@ fn task_run(row: &SqliteRow) -> Result<(RunId, TaskRun), Error> {
         error: columns.optional_json("error")?,
         snooze_state: columns.optional_json("snooze state")?.unwrap_or_default(),
         worker: columns.get()?,
-    };
-    Ok((run_id, task_run))
+    })
 }

@@ -10,7 +10,8 @@ use super::load;
 use super::store::ROWS;
 use super::values::{Columns, id, micros};
 use super::workflows::Workflows;
-use crate::Error;
+use crate::unreadable::Unreadable;
+use crate::{Error, HandedOut};
 
 /// Jobs released at least `age` ago and not published, oldest first.
 pub(super) async fn unpublished(
@@ -19,6 +20,7 @@ pub(super) async fn unpublished(
     age: Duration,
     limit: i64,
     now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<Vec<Job>, Error> {
     // An age beyond the calendar leaves nothing old enough.
     let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
@@ -40,7 +42,7 @@ pub(super) async fn unpublished(
     let mut run_ids: Vec<RunId> = wanted.iter().map(|(run_id, _)| *run_id).collect();
     run_ids.sort_unstable();
     run_ids.dedup();
-    let runs = load::runs(connection, workflows, &run_ids).await?;
+    let runs = load::runs(connection, workflows, &run_ids, unreadable).await?;
     let job = |(run_id, task_run)| {
         let loaded = runs.get(&run_id)?;
         loaded.run.job(task_run, &loaded.input)
@@ -80,4 +82,75 @@ pub(super) async fn forget(connection: &mut SqliteConnection) -> Result<u64, Err
     .execute(connection)
     .await?;
     Ok(forgotten.rows_affected())
+}
+
+/// Attempts that were handed out before that time and have not ended, the oldest first.
+pub(super) async fn handed_out(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    before: Timestamp,
+    except: &[String],
+    limit: usize,
+) -> Result<Vec<HandedOut>, Error> {
+    // A start may have been reported before the mark was set. The mark of an earlier attempt says nothing.
+    let rows = sqlx::query(
+        "SELECT t.run_id, t.id, t.attempt, t.task, r.workflow, r.workflow_version \
+         FROM task_runs t JOIN runs r ON r.id = t.run_id \
+         WHERE t.state IN ('queued', 'running') AND t.attempt > 0 \
+            AND (t.published_attempt = t.attempt AND t.published_at < ?1 OR t.state = 'running' AND t.started_at < ?1) \
+         ORDER BY t.published_at, t.id",
+    )
+    .bind(micros(before))
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        if found.len() == limit {
+            break;
+        }
+        let mut columns = Columns::of(row);
+        let (run_id, task_run_id) = (RunId::from_uuid(columns.id()?), TaskRunId::from_uuid(columns.id()?));
+        let attempt = columns.number("attempt")?;
+        let (task, name): (String, String) = (columns.get()?, columns.get()?);
+        let workflow = workflows.version(connection, &name, columns.number("workflow version")?).await?;
+        let Some(spec) = workflow.spec(&task).filter(|spec| !except.contains(&spec.queue)) else { continue };
+        found.push(HandedOut { run_id, task_run_id, attempt, queue: spec.queue.clone() });
+    }
+    Ok(found)
+}
+
+/// Marks these attempts as published now and not started, whatever they were, and returns their jobs.
+pub(super) async fn hand_out_again(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    attempts: &[HandedOut],
+    now: Timestamp,
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<Vec<Job>, Error> {
+    let mut again = Vec::with_capacity(attempts.len());
+    for attempt in attempts {
+        let changed = sqlx::query(
+            "UPDATE task_runs SET \
+                expires_at = CASE state WHEN 'queued' THEN expires_at END, \
+                state = 'queued', started_at = NULL, worker = NULL, published_at = ?, published_attempt = attempt \
+             WHERE id = ? AND attempt = ? AND state IN ('queued', 'running') AND attempt > 0",
+        )
+        .bind(micros(now))
+        .bind(id(attempt.task_run_id.as_uuid()))
+        .bind(attempt.attempt)
+        .execute(&mut *connection)
+        .await?;
+        if changed.rows_affected() > 0 {
+            again.push((attempt.run_id, attempt.task_run_id));
+        }
+    }
+    let mut run_ids: Vec<RunId> = again.iter().map(|(run_id, _)| *run_id).collect();
+    run_ids.sort_unstable();
+    run_ids.dedup();
+    let runs = load::runs(connection, workflows, &run_ids, unreadable).await?;
+    let job = |(run_id, task_run)| {
+        let loaded = runs.get(&run_id)?;
+        loaded.run.job(task_run, &loaded.input)
+    };
+    Ok(again.into_iter().filter_map(job).collect())
 }

@@ -19,7 +19,11 @@ pub(super) async fn run(
     tenant: &TenantId,
     run_id: RunId,
 ) -> Result<Option<RunRecord>, Error> {
-    let loaded = load::runs(connection, workflows, &[run_id]).await?.remove(&run_id);
+    let mut unreadable = Vec::new();
+    let loaded = load::runs(connection, workflows, &[run_id], &mut unreadable).await?.remove(&run_id);
+    if let Some(one) = unreadable.pop() {
+        return Err(one.error);
+    }
     let Some(Loaded { run, input }) = loaded.filter(|loaded| loaded.run.tenant == *tenant) else {
         return Ok(None);
     };

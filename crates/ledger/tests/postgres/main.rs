@@ -5,6 +5,7 @@ mod database;
 mod restart;
 mod schema;
 mod shared;
+mod unreadable;
 mod work;
 
 mod conformance {

@@ -23,3 +23,4 @@ mod conformance {
 }
 
 mod file;
+mod unreadable;
