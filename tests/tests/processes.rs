@@ -12,6 +12,8 @@ mod manual;
 mod model;
 #[path = "processes/process.rs"]
 mod process;
+#[path = "processes/remote.rs"]
+mod remote;
 #[path = "processes/stopped.rs"]
 mod stopped;
 #[path = "processes/together.rs"]

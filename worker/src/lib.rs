@@ -14,6 +14,7 @@ mod metrics;
 #[cfg(feature = "fleet")]
 pub mod process;
 mod reporter;
+mod restraint;
 mod returns;
 mod runner;
 pub mod stages;
