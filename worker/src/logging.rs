@@ -47,77 +47,97 @@ pub async fn run(
         if deliveries.is_empty() {
             return Ok(());
         }
-        if !handle(deliveries, ledger.as_ref(), coordination.as_ref()).await {
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(PAUSE) => {}
+        let kept = keep(&deliveries, ledger.as_ref(), coordination.as_ref(), &shutdown).await;
+        let verdict = if kept { Verdict::Ack } else { Verdict::Requeue { counted: false } };
+        for delivery in deliveries {
+            if let Err(error) = delivery.settle(verdict.clone()).await {
+                tracing::debug!(error = %error, "a lifecycle event will be delivered again");
             }
         }
     }
 }
 
-/// Notes starts, keeps what was told, and passes it on. Returns whether it is on record.
-async fn handle(deliveries: Vec<Delivery>, ledger: &dyn Ledger, coordination: &dyn Coordination) -> bool {
-    let mut told = Vec::new();
-    let mut told_again = Vec::new();
-    for delivery in &deliveries {
-        match protocol::wire::decode_batch::<Lifecycle>(&delivery.message.body) {
-            Ok(events) if delivery.redeliveries > 0 => told_again.extend(events),
-            Ok(events) => told.extend(events),
-            Err(error) => tracing::debug!(error = %error, "an unreadable lifecycle event was dropped"),
-        }
-    }
-    let starts: Vec<_> = told_again.iter().chain(&told).filter_map(start).collect();
-    if !starts.is_empty()
-        && let Err(error) = ledger.apply(starts, Timestamp::now()).await
-    {
-        tracing::debug!(error = %error, "starts were not noted; outcomes will tell");
-    }
-    let kept = keep(ledger, told_again, told).await;
-    let verdict = match &kept {
-        // Watchers that read the record when they are told find it complete.
-        Ok(news) => {
-            pass_on(news, coordination).await;
-            Verdict::Ack
-        }
-        Err(error) => {
-            tracing::warn!(error = %error, source = ?std::error::Error::source(error), "events of runs could not be kept and will be tried again");
-            Verdict::Requeue { counted: false }
-        }
-    };
-    for delivery in deliveries {
-        if let Err(error) = delivery.settle(verdict.clone()).await {
-            tracing::debug!(error = %error, "a lifecycle event will be delivered again");
-        }
-    }
-    kept.is_ok()
-}
-
-/// Puts on record what is not there yet, and returns that.
+/// Notes starts, puts what was told on record and passes it on; tries again until that works. False when `shutdown`
+/// came first.
 async fn keep(
+    deliveries: &[Delivery],
     ledger: &dyn Ledger,
-    told_again: Vec<Lifecycle>,
-    told: Vec<Lifecycle>,
-) -> Result<Vec<Lifecycle>, ledger::Error> {
-    let mut news = unknown(ledger, told_again).await?;
-    news.extend(told);
-    ledger.record_events(&news, Timestamp::now()).await?;
-    counter!(metrics::EVENTS_KEPT).increment(news.len() as u64);
-    Ok(news)
+    coordination: &dyn Coordination,
+    shutdown: &CancellationToken,
+) -> bool {
+    let mut told = Told::by(deliveries);
+    let mut failing = false;
+    loop {
+        match told.record(ledger).await {
+            Ok(news) => {
+                counter!(metrics::EVENTS_KEPT).increment(news.len() as u64);
+                // Watchers that read the record when they are told find it complete.
+                pass_on(&news, coordination).await;
+                return true;
+            }
+            Err(error) if failing => tracing::debug!(error = %error, "events of runs still cannot be kept"),
+            Err(error) => {
+                failing = true;
+                tracing::warn!(error = %error, source = ?std::error::Error::source(&error), "events of runs cannot be kept; trying again");
+            }
+        }
+        // The answer may have been lost, rather than the events.
+        told.again.append(&mut told.first);
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
 }
 
-/// Those that are not on record. Whoever handled them before may have died between keeping and acknowledging them.
-async fn unknown(ledger: &dyn Ledger, events: Vec<Lifecycle>) -> Result<Vec<Lifecycle>, ledger::Error> {
+/// What a batch of messages tells.
+struct Told {
+    /// Delivered before: perhaps to somebody who kept it and died before the acknowledgement.
+    again: Vec<Lifecycle>,
+    /// New.
+    first: Vec<Lifecycle>,
+}
+
+impl Told {
+    fn by(deliveries: &[Delivery]) -> Self {
+        let mut told = Self { again: Vec::new(), first: Vec::new() };
+        for delivery in deliveries {
+            match protocol::wire::decode_batch::<Lifecycle>(&delivery.message.body) {
+                Ok(events) if delivery.redeliveries > 0 => told.again.extend(events),
+                Ok(events) => told.first.extend(events),
+                Err(error) => tracing::debug!(error = %error, "an unreadable lifecycle event was dropped"),
+            }
+        }
+        told
+    }
+
+    /// Notes starts and puts on record what is not there yet; returns that.
+    async fn record(&self, ledger: &dyn Ledger) -> Result<Vec<Lifecycle>, ledger::Error> {
+        let starts: Vec<_> = self.again.iter().chain(&self.first).filter_map(start).collect();
+        if !starts.is_empty()
+            && let Err(error) = ledger.apply(starts, Timestamp::now()).await
+        {
+            tracing::debug!(error = %error, "starts were not noted; outcomes will tell");
+        }
+        let mut news = unknown(ledger, &self.again).await?;
+        news.extend_from_slice(&self.first);
+        ledger.record_events(&news, Timestamp::now()).await?;
+        Ok(news)
+    }
+}
+
+/// Those that are not on record.
+async fn unknown(ledger: &dyn Ledger, events: &[Lifecycle]) -> Result<Vec<Lifecycle>, ledger::Error> {
     let mut known: HashMap<RunId, Vec<RunEvent>> = HashMap::new();
     let mut unknown = Vec::with_capacity(events.len());
     for event in events {
         let on_record = match known.entry(event.run_id) {
             Entry::Occupied(on_record) => on_record.into_mut(),
-            Entry::Vacant(place) => place.insert(on_record(ledger, &event).await?),
+            Entry::Vacant(place) => place.insert(on_record(ledger, event).await?),
         };
         let numbered = RunEvent::numbered(0, event.clone());
         if !on_record.iter().any(|kept| kept.is_same(&numbered)) {
-            unknown.push(event);
+            unknown.push(event.clone());
         }
     }
     Ok(unknown)
@@ -128,7 +148,14 @@ async fn on_record(ledger: &dyn Ledger, event: &Lifecycle) -> Result<Vec<RunEven
     let mut events: Vec<RunEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |last| last.seq);
-        let page = ledger.events(&event.tenant, event.run_id, after, PAGE).await?;
+        let page = match ledger.events(&event.tenant, event.run_id, after, PAGE).await {
+            // Damaged rows must not stop the queue; at worst something is kept twice.
+            Err(ledger::Error::Corrupt { what, detail }) => {
+                tracing::warn!(run.id = %event.run_id, what, detail, "what is on record of a run cannot be read");
+                return Ok(events);
+            }
+            page => page?,
+        };
         let Some(page) = page.filter(|page| !page.events.is_empty()) else { return Ok(events) };
         events.extend(page.events);
     }
@@ -217,7 +244,7 @@ mod tests {
         let mut watcher = coordination.announcements();
 
         let deliveries = delivered_again(&[kept.clone(), lost.clone()]).await;
-        assert!(handle(deliveries, &ledger, &coordination).await);
+        assert!(keep(&deliveries, &ledger, &coordination, &CancellationToken::new()).await);
 
         let found = ledger.events(&TenantId::default_tenant(), run, 0, 10).await.unwrap().unwrap().events;
         let told: Vec<_> = found.iter().map(|event| event.what.clone()).collect();

@@ -29,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long after its end events of a run may still come in.
-const STRAGGLERS: Duration = Duration::from_secs(2);
+const STRAGGLERS: SignedDuration = SignedDuration::from_secs(2);
 
 /// Readers that wait for events.
 const WAITING: &str = "flotilla_event_readers_waiting";
@@ -109,10 +109,10 @@ impl Drop for Waiting {
 /// Whether this page is the last one. The end of a run is its last event; where that was lost, or overtook another
 /// one, the run itself tells after a moment.
 fn has_ended(found: &RunEvents, limit: usize, now: Timestamp) -> bool {
-    let Some(ended_at) = found.ended_at.filter(|_| found.state.is_final()) else { return false };
     let told = found.events.iter().any(|event| matches!(event.what, LifecycleEvent::RunEnded { .. }));
-    let settled = SignedDuration::try_from(STRAGGLERS).is_ok_and(|time| ended_at.duration_until(now) > time);
-    found.events.len() < limit && (told || settled)
+    let age = found.ended_at.map(|ended_at| ended_at.duration_until(now));
+    let settled = age.is_none_or(|age| age > STRAGGLERS);
+    found.state.is_final() && found.events.len() < limit && (told || settled)
 }
 
 /// Returns when something is announced about the run, or announcements were missed. Never when there are none.
