@@ -6,6 +6,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
+use crate::cancel::Cancel;
+use crate::logs::Logs;
+use crate::result::Result;
+use crate::runs::Runs;
+use crate::status::Status;
+use crate::submit::Submit;
+use crate::watch::Watch;
+
 /// Turns documents into answers with evidence.
 #[derive(Debug, Parser)]
 #[command(name = "flotilla", version, propagate_version = true, max_term_width = 100)]
@@ -24,6 +32,20 @@ pub(crate) enum Command {
     Run(Run),
     /// Keep the whole system running in this process and serve it over HTTP.
     Serve(Serve),
+    /// Hand documents to a running fleet.
+    Submit(Submit),
+    /// Show where a run of a fleet stands.
+    Status(Status),
+    /// Follow a run of a fleet to its end and print the answers.
+    Watch(Watch),
+    /// Print the result of a run of a fleet.
+    Result(Result),
+    /// Print what was told about a run of a fleet.
+    Logs(Logs),
+    /// Cancel a run of a fleet.
+    Cancel(Cancel),
+    /// List the runs of a fleet, newest first.
+    Runs(Runs),
 }
 
 /// `flotilla run`

@@ -4,14 +4,25 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod answers;
 mod args;
+mod cancel;
+mod client;
 mod embedded;
+mod follow;
+mod logs;
 mod out;
 mod progress;
+mod remote;
+mod result;
 mod run;
+mod runs;
 mod scratch;
 mod serve;
+mod status;
+mod submit;
 mod table;
+mod watch;
 
 fn main() -> ExitCode {
     // Child processes that read untrusted files are this same program in another role.
@@ -25,5 +36,12 @@ fn main() -> ExitCode {
     match args.command {
         args::Command::Run(command) => run::main(command),
         args::Command::Serve(command) => serve::main(command),
+        args::Command::Submit(command) => submit::main(&command),
+        args::Command::Status(command) => status::main(&command),
+        args::Command::Watch(command) => watch::main(&command),
+        args::Command::Result(command) => result::main(&command),
+        args::Command::Logs(command) => logs::main(&command),
+        args::Command::Cancel(command) => cancel::main(&command),
+        args::Command::Runs(command) => runs::main(&command),
     }
 }

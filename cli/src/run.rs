@@ -11,7 +11,7 @@ use dispatcher::submission::{self, Submission, hash};
 use ledger::Submitted;
 use protocol::request::{ExtractionRequest, UnreadableRequest};
 use protocol::result::ExtractionResult;
-use protocol::{Lifecycle, LifecycleEvent, RunId, RunState, TenantId};
+use protocol::{Lifecycle, LifecycleEvent, RunEvent, RunId, RunState, TenantId};
 use service::Shutdown;
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -22,9 +22,10 @@ use crate::embedded::Embedded;
 use crate::progress::Progress;
 use crate::{out, scratch, table};
 
-const FAILED: u8 = 1;
-const BAD_USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
+/// Exit codes.
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const BAD_USAGE: u8 = 2;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// How long running tasks may take to finish after an interruption.
 const GRACE: Duration = Duration::from_secs(5);
@@ -132,6 +133,7 @@ async fn submit(
         file_name: command.document.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         request,
         idempotency_key: None,
+        priority: 0,
     };
     let mut tries = 0_u32;
     loop {
@@ -177,7 +179,7 @@ async fn wait(
                 if matches!(event.event, LifecycleEvent::RunEnded { .. }) {
                     return Ok(());
                 }
-                progress.show(&event);
+                progress.show(&RunEvent::numbered(0, event));
             }
             Ok(Ok(_)) => {}
             Ok(Err(RecvError::Closed)) => bail!("the workers have stopped"),
@@ -201,7 +203,8 @@ fn show(command: &Run, result: &ExtractionResult) -> anyhow::Result<()> {
     printed.context("the result cannot be printed")
 }
 
-fn print(text: &str) -> std::io::Result<()> {
+/// Prints to standard output.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         // `flotilla run … | head` is a fine thing to do.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -14,6 +14,8 @@ mod model_server;
 mod out;
 #[path = "support/patience.rs"]
 mod patience;
+#[path = "support/remote.rs"]
+mod remote;
 #[path = "support/serving.rs"]
 mod serving;
 #[path = "support/state.rs"]

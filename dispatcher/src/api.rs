@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use backends::fleet::Fleet;
 use objects::Objects;
 use protocol::TenantId;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::submission::Desk;
 
+mod events;
 mod problem;
 mod runs;
 mod server;
@@ -58,6 +59,7 @@ impl Api {
             .route("/api/v1/runs", post(runs::submit).route_layer(room).get(runs::list))
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
             .route("/api/v1/runs/{id}/result", get(runs::result))
+            .route("/api/v1/runs/{id}/events", get(events::events))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
             .fallback(async || {
                 Problem::new(
@@ -83,7 +85,8 @@ impl Api {
     /// When the listener has no address to name in the log.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
         tracing::debug!(address = %listener.local_addr()?, "serving HTTP");
-        server::serve(listener, self.router(), shutdown).await;
+        let router = self.router().layer(Extension(events::Stopping(shutdown.clone())));
+        server::serve(listener, router, shutdown).await;
         Ok(())
     }
 }
@@ -112,6 +115,7 @@ Flotilla: a document and questions in, answers with evidence out.
   GET    /api/v1/runs              runs, newest first (?limit=, ?before=RUN)
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
+  GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS)
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
   GET    /metrics, /livez, /readyz for Prometheus and probes
 

@@ -32,6 +32,8 @@ pub struct Submission {
     pub request: ExtractionRequest,
     /// Within a tenant, a key starts at most one run.
     pub idempotency_key: Option<String>,
+    /// Higher ones are released first, whoever owns them; 0 is usual.
+    pub priority: i16,
 }
 
 /// A submission that was not accepted.
@@ -101,7 +103,7 @@ impl Desk {
     /// # Errors
     /// [`Error`]; nothing was recorded then.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, Error> {
-        let Submission { tenant, file, file_name, mut request, idempotency_key } = submission;
+        let Submission { tenant, file, file_name, mut request, idempotency_key, priority } = submission;
         let sha256 = hash(&file).await?;
         if !request.file_hash.is_empty() && !request.file_hash.eq_ignore_ascii_case(&sha256) {
             return Err(Error::WrongDocument { expected: request.file_hash, found: sha256 });
@@ -117,7 +119,7 @@ impl Desk {
             workflow: stages::PIPELINE.to_owned(),
             input: self.input(&request).await?,
             idempotency_key,
-            priority: 0,
+            priority,
         };
         let submitted = self.fleet.start(vec![run]).await?;
         submitted.into_iter().next().ok_or_else(|| {

@@ -14,6 +14,8 @@ mod harness;
 mod running;
 #[path = "fleet/stopping.rs"]
 mod stopping;
+#[path = "fleet/telling.rs"]
+mod telling;
 #[path = "fleet/world.rs"]
 mod world;
 
@@ -64,6 +66,9 @@ specs! {
         an_empty_list_is_joined_at_once
         a_child_that_fails_for_good_fails_the_join
         a_thousand_children_complete
+    }
+    telling {
+        what_handlers_log_is_on_record_in_order_and_so_are_the_ends_of_tasks_and_run
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other

@@ -16,6 +16,8 @@ mod model;
 mod process;
 #[path = "processes/sticky.rs"]
 mod sticky;
+#[path = "processes/remote.rs"]
+mod remote;
 #[path = "processes/stopped.rs"]
 mod stopped;
 #[path = "processes/together.rs"]

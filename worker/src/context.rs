@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use objects::Objects;
 use protocol::answer::Usage;
-use protocol::{ArtifactRef, Job, LifecycleEvent, Payload, Task, TaskError, TaskOutput};
+use protocol::{ArtifactRef, Job, Payload, Task, TaskError, TaskOutput};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::reporter::Reports;
+use crate::restraint::Restraint;
 
 /// One attempt, as its handler sees it.
 pub struct Context {
     pub(crate) job: Arc<Job>,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) reports: Reports,
+    pub(crate) restraint: Restraint,
     pub(crate) stopping: CancellationToken,
     pub(crate) hard_deadline: watch::Sender<Instant>,
     /// How far the deadline can be moved: this worker's own limit.
@@ -94,14 +96,18 @@ impl Context {
         });
     }
 
-    /// Tells watchers how far the work is.
+    /// Tells watchers how far the work is. Call it as often as you like: a few reports a second go out.
     pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
-        self.reports.report(&self.job, LifecycleEvent::Progress { done, total, message: message.into() });
+        if let Some(event) = self.restraint.progress(done, total, message.into()) {
+            self.reports.report(&self.job, event);
+        }
     }
 
-    /// Adds a line to the run's log. No document content, no secrets.
+    /// Adds a line to the run's log, at most a thousand per attempt. No document content, no secrets.
     pub fn log(&self, level: &str, message: impl Into<String>) {
-        self.reports.report(&self.job, LifecycleEvent::Log { level: level.to_owned(), message: message.into() });
+        if let Some(event) = self.restraint.line(level, message.into()) {
+            self.reports.report(&self.job, event);
+        }
     }
 
     /// Adds to what this attempt consumed; counted even if the attempt fails.

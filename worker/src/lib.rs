@@ -19,6 +19,7 @@ mod metrics;
 #[cfg(feature = "fleet")]
 pub mod process;
 mod reporter;
+mod restraint;
 mod returns;
 mod runner;
 #[cfg(feature = "fleet")]

@@ -16,6 +16,8 @@ pub(crate) const DUPLICATES: &str = "flotilla_duplicates_dropped_total";
 pub(crate) const LEASES_LOST: &str = "flotilla_leases_lost_total";
 /// Unreadable messages sent to the dead letters, by `queue`.
 pub(crate) const UNREADABLE: &str = "flotilla_messages_unreadable_total";
+/// Events of runs put on record.
+pub(crate) const EVENTS_KEPT: &str = "flotilla_run_events_kept_total";
 /// Outcomes recorded together in one transaction.
 pub(crate) const CALLBACK_BATCH: &str = "flotilla_callback_batch_size";
 /// Time to record one batch, in seconds.

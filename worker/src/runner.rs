@@ -24,6 +24,7 @@ use crate::handler::{AnyHandler, Stop};
 use crate::leases::{Claim, Leases};
 use crate::metrics;
 use crate::reporter::{Reporter, Reports};
+use crate::restraint::Restraint;
 use crate::returns::Returns;
 use crate::time_limits::TimeLimits;
 use crate::worker::Ports;
@@ -123,6 +124,9 @@ impl Runner {
         });
         let verdict = match end {
             End::Outcome(outcome) => {
+                if let Some(why) = complaint(&outcome) {
+                    context.reports.report(&job, why);
+                }
                 let ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.reporter.report(&job, LifecycleEvent::Ended { state: word(&outcome).to_owned(), ms });
                 self.call_back(&context, outcome, started_at).await
@@ -147,6 +151,7 @@ impl Runner {
             job: Arc::clone(job),
             objects: Arc::clone(&self.ports.objects),
             reports: Reports::new(self.reporter.clone(), started_at),
+            restraint: Restraint::default(),
             stopping: CancellationToken::new(),
             hard_deadline,
             latest: self.limits.hard.map(|hard| Instant::now() + hard),
@@ -324,6 +329,16 @@ fn retry(error: TaskError) -> Outcome {
     } else {
         Outcome::Retry { error, after_ms: None }
     }
+}
+
+/// The line for the run's log that says why an attempt did not succeed.
+fn complaint(outcome: &Outcome) -> Option<LifecycleEvent> {
+    let (level, error) = match outcome {
+        Outcome::Retry { error, .. } => ("warn", error),
+        Outcome::Fail { error } => ("error", error),
+        Outcome::Done { .. } | Outcome::Snooze { .. } => return None,
+    };
+    Some(LifecycleEvent::Log { level: level.to_owned(), message: error.to_string() })
 }
 
 fn word(outcome: &Outcome) -> &'static str {

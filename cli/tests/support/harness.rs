@@ -8,7 +8,9 @@ use serde_json::Value;
 /// The program, without anything the environment of the test might set.
 pub(crate) fn flotilla() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
-    for variable in ["FLOTILLA_STATE", "FLOTILLA_MODEL_URL", "FLOTILLA_MODEL", "FLOTILLA_MODEL_KEY", "FLOTILLA_LOG"] {
+    for variable in
+        ["FLOTILLA_STATE", "FLOTILLA_MODEL_URL", "FLOTILLA_MODEL", "FLOTILLA_MODEL_KEY", "FLOTILLA_LOG", "FLOTILLA_URL"]
+    {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());

@@ -9,7 +9,7 @@ use broker::{Broker, Message, Topology};
 use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
-use ledger::{Applied, Ledger, NewRun, RunRecord, RunSummary, Started, Submitted};
+use ledger::{Applied, Ledger, NewRun, RunEvents, RunRecord, RunSummary, Started, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::queues;
@@ -150,7 +150,21 @@ impl Fleet {
         Ok(self.ledger.run(tenant, run).await?.map(|record| record.run.state))
     }
 
-    /// What happens to all runs from now on.
+    /// What was told about a run after that number, and where it stands, if that tenant has it.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn events(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunEvents>, Error> {
+        Ok(self.ledger.events(tenant, run, after, limit).await?)
+    }
+
+    /// What happens to all runs from now on. The end of a run is announced twice: at once, and when it is on record.
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Lifecycle> {
         self.coordination.announcements()
@@ -228,13 +242,14 @@ impl Fleet {
     pub async fn carry_out(&self, applied: Vec<Applied>) -> Result<(), Error> {
         let mut jobs = Vec::new();
         let mut room = false;
+        let mut ends = Vec::new();
         for one in applied {
             for action in &one.actions {
                 match action {
                     Action::RunEnded { state } => {
                         room = true;
                         counter!("flotilla_runs_ended_total", "state" => state.as_str()).increment(1);
-                        self.announce_end(&one, *state).await;
+                        ends.extend(self.announce_end(&one, *state).await);
                     }
                     Action::Ignored { task_run, reason } => {
                         counter!("flotilla_events_ignored_total", "reason" => reason.as_str()).increment(1);
@@ -246,20 +261,32 @@ impl Fleet {
             }
             jobs.extend(one.jobs);
         }
-        self.publish(jobs).await?;
+        let (published, ()) = tokio::join!(self.publish(jobs), self.report(ends));
+        published?;
         // Whoever is next in line waits for no poll either.
         while room && self.admit().await? > 0 {}
         Ok(())
     }
 
-    async fn announce_end(&self, applied: &Applied, state: RunState) {
+    /// Has ends of runs put on record among their other events. What is lost here is told by the runs themselves.
+    async fn report(&self, ends: Vec<Lifecycle>) {
+        let Some(first) = ends.first() else { return };
+        let id = first.run_id.to_string();
+        let body = protocol::wire::encode_batch(ends.iter().map(protocol::wire::encode).collect());
+        let message = Message::new(queues::LOGGING, id, body).transient();
+        if let Err(error) = self.broker.publish(vec![message]).await {
+            tracing::debug!(error = %error, runs = ends.len(), "the ends of runs were not put among their events");
+        }
+    }
+
+    async fn announce_end(&self, applied: &Applied, state: RunState) -> Option<Lifecycle> {
         // A run that ended early may still be worked on somewhere.
         if state != RunState::Succeeded
             && let Err(error) = self.coordination.cancel_run(applied.run_id, CANCELLATION_MEMORY).await
         {
             tracing::warn!(run.id = %applied.run_id, error = %error, "workers could not be told to stop");
         }
-        let Some(tenant) = applied.tenant.clone() else { return };
+        let tenant = applied.tenant.clone()?;
         let event = Lifecycle {
             v: WIRE_VERSION,
             run_id: applied.run_id,
@@ -274,6 +301,7 @@ impl Fleet {
         if let Err(error) = self.coordination.announce(&event).await {
             tracing::debug!(run.id = %applied.run_id, error = %error, "the end of a run could not be announced");
         }
+        Some(event)
     }
 
     async fn publish(&self, jobs: Vec<Job>) -> Result<(), Error> {

@@ -21,7 +21,7 @@ use ledger::{Error, Ledger, NewRun, Share};
 use protocol::answer::Usage;
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::TaskSpec;
-use protocol::{Callback, Job, Outcome, Payload, RunId, TenantId, Workflow};
+use protocol::{Callback, Job, Lifecycle, LifecycleEvent, Outcome, Payload, RunId, TaskRunId, TenantId, Workflow};
 use serde_json::json;
 
 #[tokio::main]
@@ -60,6 +60,33 @@ async fn throughput(ledger: &dyn Ledger) -> Result<(), Error> {
     for (items, batch) in [(10_000, 512), (10_000, 8), (1_000, 1)] {
         wide(ledger, items, batch).await?;
     }
+    for (count, batch) in [(50_000, 512), (50_000, 64), (1_000, 1)] {
+        events(ledger, count, batch).await?;
+    }
+    Ok(())
+}
+
+/// Keeps log lines of one run, batch by batch.
+async fn events(ledger: &dyn Ledger, count: u32, batch: usize) -> Result<(), Error> {
+    let event = Lifecycle {
+        v: WIRE_VERSION,
+        run_id: RunId::new(),
+        tenant: TenantId::default_tenant(),
+        task_run_id: Some(TaskRunId::new()),
+        task: Some("extract-text".to_owned()),
+        attempt: Some(1),
+        worker: format!("worker-file-processing-1-{}", RunId::new()),
+        at: Timestamp::now(),
+        event: LifecycleEvent::Ended { state: "succeeded".to_owned(), ms: 41 },
+    };
+    let millis = |number: u32| LifecycleEvent::Ended { state: "succeeded".to_owned(), ms: number.into() };
+    let events: Vec<Lifecycle> =
+        (0..count).map(|number| Lifecycle { event: millis(number), ..event.clone() }).collect();
+    let start = Instant::now();
+    for events in events.chunks(batch) {
+        ledger.record_events(events, Timestamp::now()).await?;
+    }
+    print(&format!("keep, batches of {batch}: events"), count, start);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "every case is a test: it panics exactly when the ledger does not conform")]
 
+mod events;
 mod fairness;
 mod fan_out;
 mod kit;
@@ -17,6 +18,7 @@ mod reads;
 mod submission;
 mod timers;
 
+pub use events::*;
 pub use fairness::*;
 pub use fan_out::*;
 pub use outbox::*;
@@ -72,6 +74,10 @@ macro_rules! conformance_tests {
             tenants_see_their_own_runs_alone,
             a_list_is_paged_newest_first,
             every_attempt_is_remembered_with_what_it_consumed,
+            what_was_told_is_read_in_order_page_after_page,
+            of_a_batch_nothing_is_kept_twice_and_the_end_comes_last,
+            a_reader_misses_no_event_however_many_record_at_once,
+            events_are_shown_to_their_tenant_with_where_the_run_stands,
         }
     };
     (@each $make:expr; $($case:ident,)+) => {

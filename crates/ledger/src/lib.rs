@@ -28,11 +28,14 @@ use async_trait::async_trait;
 use engine::{Action, Event};
 use jiff::Timestamp;
 use protocol::answer::Usage;
-use protocol::{Callback, Job, Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
+use protocol::{
+    Callback, Job, Lifecycle, Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow,
+};
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod events;
 mod fair;
 mod fold;
 #[cfg(feature = "postgres")]
@@ -167,6 +170,25 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When the store fails.
     async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error>;
+
+    /// Keeps what was told about runs. Per run, later batches get higher numbers, and whoever has seen a number will
+    /// never see a lower one appear, however many processes record at once.
+    ///
+    /// Of one batch, what stands there twice is kept once, of several reports of an attempt's progress the last one
+    /// is kept, and the end of a run comes after everything else about it. The commit is not waited for: a power
+    /// failure may cost the last moments' events, never anything of a run.
+    ///
+    /// # Errors
+    /// When the store fails; then none is kept.
+    async fn record_events(&self, events: &[Lifecycle], now: Timestamp) -> Result<(), Error>;
+
+    /// What was told about a tenant's run after that number, in order, at most `limit`, and where the run stands at
+    /// the same moment; `None` when that tenant has no such run.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn events(&self, tenant: &TenantId, run: RunId, after: u64, limit: usize)
+    -> Result<Option<RunEvents>, Error>;
 }
 
 /// A run to be recorded.
@@ -302,6 +324,17 @@ pub struct RunSummary {
     pub ended_at: Option<Timestamp>,
     /// How many of its task runs are in which state.
     pub tasks: BTreeMap<&'static str, u64>,
+}
+
+/// What was told about a run, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEvents {
+    /// Where it stands.
+    pub state: RunState,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What was told, in order.
+    pub events: Vec<RunEvent>,
 }
 
 impl Applied {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::Event;
 use jiff::Timestamp;
-use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
+use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
@@ -21,10 +21,11 @@ use crate::fold::{Folded, Step, by_run, fold};
 use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Share, Started, Submitted};
 
 mod admission;
 mod connect;
+mod events;
 mod history;
 mod lead;
 mod load;
@@ -303,5 +304,22 @@ impl Ledger for PostgresLedger {
         let page = read::runs(&mut snapshot, &self.workflows, tenant, before, rows(limit)).await?;
         snapshot.commit().await?;
         Ok(page)
+    }
+
+    async fn record_events(&self, events: &[Lifecycle], now: Timestamp) -> Result<(), Error> {
+        let rows = crate::events::rows(events)?;
+        let mut connection = self.pool.acquire().await?;
+        events::record(&mut connection, &rows, now).await
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunEvents>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        events::after(&mut connection, tenant, run, after, rows(limit)).await
     }
 }

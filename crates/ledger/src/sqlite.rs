@@ -11,17 +11,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Event, Run};
 use jiff::Timestamp;
-use protocol::{Callback, Job, RunId, TaskRunId, TenantId, Workflow};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Mutex;
 
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
-use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Submitted};
+use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Share, Submitted};
 
 mod admission;
 mod connect;
+mod events;
 mod load;
 mod outbox;
 mod read;
@@ -260,5 +261,33 @@ impl Ledger for SqliteLedger {
     async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
         let mut snapshot = self.read().await?;
         read::runs(&mut snapshot, tenant, before, rows(limit)).await
+    }
+
+    async fn record_events(&self, events: &[Lifecycle], now: Timestamp) -> Result<(), Error> {
+        let rows = crate::events::rows(events)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // The turn to write is the same for both: whoever waits in our own queue does not wait inside SQLite.
+        let mut turn = self.pools.writer.acquire().await?;
+        let mut unhurried = match &self.pools.unhurried {
+            Some(pool) => Some(pool.acquire().await?),
+            None => None,
+        };
+        let connection = unhurried.as_mut().unwrap_or(&mut turn);
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        events::record(&mut transaction, &rows, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn events(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunEvents>, Error> {
+        let mut snapshot = self.read().await?;
+        events::after(&mut snapshot, tenant, run, after, rows(limit)).await
     }
 }

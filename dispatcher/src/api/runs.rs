@@ -19,12 +19,14 @@ use crate::submission::Submission;
 pub(super) const IDEMPOTENCY: &str = "http:";
 
 /// What an address names, or why it cannot be read.
-type Id = Result<Path<String>, PathRejection>;
+pub(super) type Id = Result<Path<String>, PathRejection>;
 
-/// Query of a submission without a form.
+/// Query of a submission: how urgent it is and, without a form, what the document is called.
 #[derive(Deserialize)]
 pub(super) struct SubmitQuery {
     name: Option<String>,
+    #[serde(default)]
+    priority: i16,
 }
 
 /// Answer to a submission.
@@ -53,6 +55,7 @@ pub(super) async fn submit(
         file_name: upload.name,
         request: upload.request,
         idempotency_key,
+        priority: query.priority,
     };
     let submitted = api.desk.submit(submission).await?;
     let status_url = format!("/api/v1/runs/{}", submitted.id);
@@ -180,8 +183,17 @@ pub(super) async fn cancel(State(api): State<Api>, id: Id) -> Result<Response, P
 }
 
 async fn find(api: &Api, id: Id) -> Result<RunRecord, Problem> {
+    let run = run_id(id)?;
+    api.fleet.status(&api.tenant, run).await?.ok_or_else(|| missing(&run.to_string()))
+}
+
+/// The run that an address names.
+pub(super) fn run_id(id: Id) -> Result<RunId, Problem> {
     let Path(id) = id?;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no_such_run", format!("there is no run {id:?}"));
-    let run: RunId = id.parse().map_err(|_| missing())?;
-    api.fleet.status(&api.tenant, run).await?.ok_or_else(missing)
+    id.parse().map_err(|_| missing(&id))
+}
+
+/// The problem that there is no such run.
+pub(super) fn missing(id: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_run", format!("there is no run {id:?}"))
 }

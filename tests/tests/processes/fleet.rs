@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use backends::stack::Stack;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use ledger::postgres::PostgresLedger;
 use ledger::{Ledger, RunRecord, RunSummary};
 use protocol::workflow::queues;
-use protocol::{RunId, RunState, TaskState, TenantId};
+use protocol::{RunEvent, RunId, RunState, TaskState, TenantId};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use specs::Berth;
@@ -230,6 +231,18 @@ impl Fleet {
     /// How many messages of a queue no worker has in hand.
     pub(crate) async fn waiting(&self, queue: &str) -> u64 {
         self.stack.broker.depth(queue).await.unwrap().ready
+    }
+
+    /// `flotilla COMMAND …` against this fleet.
+    pub(crate) fn flotilla(&self, dispatcher: &Process, arguments: &[&str]) -> Output {
+        let mut flotilla = command(&self.berth, "flotilla");
+        flotilla.args(arguments).env("FLOTILLA_URL", dispatcher.url(""));
+        flotilla.output().unwrap()
+    }
+
+    /// What was told about a run, as the record has it.
+    pub(crate) async fn events(&self, run: RunId) -> Vec<RunEvent> {
+        self.ledger.events(&TenantId::default_tenant(), run, 0, 10_000).await.unwrap().unwrap().events
     }
 
     /// `flotilla run --json`: everything in one process, without these servers.

@@ -44,8 +44,13 @@ impl Handle<AgenticExtract> for Handler {
         };
         let memo = Memory { objects: ctx.objects.as_ref(), prefix: ctx.key("memo") };
         let progress = |done: usize, total: usize, name: &str| ctx.progress(done as u64, total as u64, name);
+        let reader = self.model.info().name.clone();
+        ctx.log("info", format!("{} prompt(s) are asked of {reader}", graph.nodes.len()));
         let run = agents::answer_all(extraction, &memo, &progress, ctx.stopping().cancelled()).await;
         ctx.consumed(&run.usage);
+        for (name, error) in run.answers.iter().filter_map(|(name, outcome)| Some((name, outcome.error()?))) {
+            ctx.log("warn", format!("prompt {name:?} failed: {error}"));
+        }
         if run.cancelled {
             let message = "the stage was asked to stop before every prompt was answered; finished answers are kept";
             return Err(TaskError::transient("stopped", message).into());
@@ -73,9 +78,15 @@ impl Handle<AgenticExtract> for Handler {
             answered if answered == total => format!("{total} prompt(s) answered"),
             answered => format!("{answered} of {total} prompt(s) answered"),
         };
+        let nothing = run.answers.values().filter(|outcome| is_null(outcome)).count();
+        ctx.log("info", format!("{summary}, {nothing} of them with null"));
         ctx.progress(total as u64, total as u64, summary);
-        Ok(Answers { prompts: run.answers, model: self.model.info().name.clone(), usage: run.usage })
+        Ok(Answers { prompts: run.answers, model: reader, usage: run.usage })
     }
+}
+
+fn is_null(outcome: &PromptOutcome) -> bool {
+    matches!(outcome, PromptOutcome::Answered(answer) if answer.value.is_null())
 }
 
 /// Finished answers as objects of the run.

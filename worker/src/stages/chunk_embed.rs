@@ -44,8 +44,17 @@ impl Handle<ChunkEmbed> for Handler {
             .map_err(|error| TaskError::permanent("indexing_failed", error.to_string()))?;
         let chunk_count = u32::try_from(index.chunks.len()).unwrap_or(u32::MAX);
         ctx.progress(1, 1, format!("{chunk_count} chunk(s), {} tokens", index.tokens));
+        let stored = ctx.store("index.json", &index).await?;
+        let reading = if index.fits_context { "is read whole" } else { "is read by passages" };
+        ctx.log(
+            "info",
+            format!(
+                "{chunk_count} chunk(s), {} tokens: the document {reading}; stored as {}",
+                index.tokens, stored.key
+            ),
+        );
         Ok(Chunked {
-            index: ctx.store("index.json", &index).await?,
+            index: stored,
             doc_id: doc_id(&text.file_hash, &text.extractor, chunking),
             chunk_count,
             tokens: index.tokens,

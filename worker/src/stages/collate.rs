@@ -48,7 +48,9 @@ impl Handle<Collate> for Handler {
                 collated.add(name, outcome);
             }
         }
-        ctx.progress(1, 1, format!("{} value(s)", collated.output.len()));
+        let (values, errors) = (collated.output.len(), collated.errors.len());
+        ctx.log("info", format!("the result has {values} value(s) and {errors} error(s) and is stored with the run"));
+        ctx.progress(1, 1, format!("{values} value(s)"));
         Ok(collated)
     }
 }

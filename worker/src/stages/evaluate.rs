@@ -21,7 +21,17 @@ impl Handle<Evaluate> for Handler {
         let answers = ctx.output::<AgenticExtract>().await?;
         let prompts = evaluation::evaluate(&document, &graph.questions, &answers);
         let flagged = prompts.values().filter(|one| one.status == protocol::answer::EvaluationStatus::Flagged).count();
-        ctx.progress(1, 1, format!("{} answer(s) checked, {flagged} flagged", prompts.len()));
+        for (name, evaluation) in &prompts {
+            // The reasons quote the document; they are in the result.
+            let failed = evaluation.checks.iter().filter(|(_, check)| !check.passed).map(|(check, _)| check.as_str());
+            let failed: Vec<&str> = failed.collect();
+            if !failed.is_empty() {
+                ctx.log("warn", format!("the answer to {name:?} did not pass: {}", failed.join(", ")));
+            }
+        }
+        let summary = format!("{} answer(s) checked, {flagged} flagged", prompts.len());
+        ctx.log("info", summary.clone());
+        ctx.progress(1, 1, summary);
         Ok(Evaluations { prompts, ..Evaluations::default() })
     }
 }

@@ -26,10 +26,12 @@ impl Handle<ExtractText> for Handler {
         }
         let pages = u32::try_from(read.document.pages.len()).unwrap_or(u32::MAX);
         let lines = read.document.pages.iter().flat_map(|page| &page.lines);
-        let words = lines.map(|line| line.words.len() as u64).sum();
+        let words: u64 = lines.map(|line| line.words.len() as u64).sum();
         ctx.progress(u64::from(pages), u64::from(pages), format!("{pages} page(s), {words} words"));
+        let document = ctx.store("document.json", &read.document).await?;
+        ctx.log("info", format!("{} read {pages} page(s), {words} words; stored as {}", read.extractor, document.key));
         Ok(ExtractedText {
-            document: ctx.store("document.json", &read.document).await?,
+            document,
             file_name: request.file_name,
             file_hash: request.file_hash,
             pages,

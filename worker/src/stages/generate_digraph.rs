@@ -36,6 +36,7 @@ impl Handle<GenerateDigraph> for Handler {
         }
         let (prompts, edges) = (graph.nodes.len(), graph.edges.len());
         ctx.progress(1, 1, format!("{prompts} prompt(s), {edges} dependencies"));
+        ctx.log("info", format!("{prompts} prompt(s) to ask, {edges} reference(s) from one to the answer of another"));
         Ok(graph)
     }
 }

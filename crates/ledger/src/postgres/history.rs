@@ -1,5 +1,5 @@
-//! How long things are remembered: one partition of attempts a month, created ahead and dropped when every run of
-//! that time is gone; runs are deleted when their retention is over.
+//! How long things are remembered: one partition of attempts and one of events a month, created ahead and dropped when
+//! every run of that time is gone; runs are deleted when their retention is over.
 
 use std::time::Duration;
 
@@ -21,7 +21,20 @@ const BATCH: i64 = 1_000;
 /// How far the clocks of two processes may lie apart.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-const PREFIX: &str = "attempts_";
+/// A table that only grows, in one partition a month. What no month was created for is in its partition `…_unplaced`.
+struct History {
+    table: &'static str,
+    /// The column that says which month a row belongs to.
+    column: &'static str,
+    /// A moment as a value of that column.
+    moment: fn(Timestamp) -> String,
+}
+
+/// All of them.
+const HISTORIES: [History; 2] = [
+    History { table: "attempts", column: "recorded_at", moment: |time| format!("'{time}'") },
+    History { table: "events", column: "seq", moment: |time| time.as_microsecond().to_string() },
+];
 
 /// What [`super::PostgresLedger::maintain`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,17 +64,16 @@ pub(super) async fn maintain(pool: &PgPool, retention: Duration, now: Timestamp)
     let first_run: Option<Time> =
         sqlx::query_scalar("SELECT created_at FROM runs ORDER BY id LIMIT 1").fetch_optional(&mut *connection).await?;
     let needed = first_run.map_or(oldest, |first| first.0.min(oldest)).checked_sub(SKEW).unwrap_or(Timestamp::MIN);
-    for (name, month) in partitions(&mut connection).await? {
-        if end_of(month)? <= needed {
-            // Names come from the catalogue and are of our own making.
-            sqlx::query(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *connection).await?;
-            maintained.partitions_dropped.push(name);
+    for history in &HISTORIES {
+        for (name, month) in history.partitions(&mut connection).await? {
+            if end_of(month)? <= needed {
+                // Names come from the catalogue and are of our own making.
+                sqlx::query(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *connection).await?;
+                maintained.partitions_dropped.push(name);
+            }
         }
+        history.forget_unplaced(&mut connection, needed).await?;
     }
-    sqlx::query("DELETE FROM attempts_unplaced WHERE recorded_at < $1")
-        .bind(Time(needed))
-        .execute(&mut *connection)
-        .await?;
     Ok(maintained)
 }
 
@@ -87,50 +99,68 @@ async fn delete_batch(connection: &mut PgConnection, oldest: Timestamp) -> Resul
 pub(super) async fn create_partitions(connection: &mut PgConnection, now: Timestamp) -> Result<(), Error> {
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('flotilla partitions'))").execute(&mut *transaction).await?;
-    let known = partitions(&mut transaction).await?;
     let this_month = now.to_zoned(TimeZone::UTC).date().first_of_month();
-    for ahead in 0..=MONTHS_AHEAD {
-        let month = this_month.checked_add(ahead.months()).map_err(|error| corrupt("month", error))?;
-        if known.iter().any(|(_, known)| *known == month) {
-            continue;
-        }
-        let name = format!("{PREFIX}{:04}_{:02}", month.year(), month.month());
-        let (from, to) = (start_of(month)?, end_of(month)?);
-        for statement in [
-            format!("CREATE TABLE {name} (LIKE attempts INCLUDING ALL)"),
-            format!(
-                "WITH moved AS (DELETE FROM attempts_unplaced WHERE recorded_at >= '{from}' AND recorded_at < '{to}' \
-                 RETURNING *) INSERT INTO {name} SELECT * FROM moved"
-            ),
-            format!("ALTER TABLE attempts ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"),
-        ] {
-            // Made of numbers alone.
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    for history in &HISTORIES {
+        let known = history.partitions(&mut transaction).await?;
+        for ahead in 0..=MONTHS_AHEAD {
+            let month = this_month.checked_add(ahead.months()).map_err(|error| corrupt("month", error))?;
+            if known.iter().all(|(_, known)| *known != month) {
+                history.create_partition(&mut transaction, month).await?;
+            }
         }
     }
     Ok(transaction.commit().await?)
 }
 
-/// The partitions that exist, with the first day of their month.
-async fn partitions(connection: &mut PgConnection) -> Result<Vec<(String, Date)>, Error> {
-    let rows = sqlx::query(
-        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-         WHERE i.inhparent = 'attempts'::regclass ORDER BY 1",
-    )
-    .fetch_all(connection)
-    .await?;
-    let mut partitions = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let name: String = Columns::of(row).get()?;
-        partitions.extend(month_of(&name).map(|month| (name, month)));
+impl History {
+    async fn create_partition(&self, connection: &mut PgConnection, month: Date) -> Result<(), Error> {
+        let Self { table, column, moment } = self;
+        let name = format!("{table}_{:04}_{:02}", month.year(), month.month());
+        let (from, to) = (moment(start_of(month)?), moment(end_of(month)?));
+        for statement in [
+            format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"),
+            format!(
+                "WITH moved AS (DELETE FROM {table}_unplaced WHERE {column} >= {from} AND {column} < {to} RETURNING *) \
+                 INSERT INTO {name} SELECT * FROM moved"
+            ),
+            format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"),
+        ] {
+            // Made of names of our own and of numbers alone.
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+        }
+        Ok(())
     }
-    Ok(partitions)
-}
 
-/// The month that a partition's name says; none for the default partition.
-fn month_of(name: &str) -> Option<Date> {
-    let (year, month) = name.strip_prefix(PREFIX)?.split_once('_')?;
-    Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()
+    /// The partitions that exist, with the first day of their month.
+    async fn partitions(&self, connection: &mut PgConnection) -> Result<Vec<(String, Date)>, Error> {
+        let rows = sqlx::query(
+            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = to_regclass($1) ORDER BY 1",
+        )
+        .bind(self.table)
+        .fetch_all(connection)
+        .await?;
+        let mut partitions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let name: String = Columns::of(row).get()?;
+            partitions.extend(self.month_of(&name).map(|month| (name, month)));
+        }
+        Ok(partitions)
+    }
+
+    /// The month that a partition's name says; none for the default partition.
+    fn month_of(&self, name: &str) -> Option<Date> {
+        let (year, month) = name.strip_prefix(self.table)?.strip_prefix('_')?.split_once('_')?;
+        Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()
+    }
+
+    /// Deletes what has no month and is older than anybody needs.
+    async fn forget_unplaced(&self, connection: &mut PgConnection, needed: Timestamp) -> Result<(), Error> {
+        let Self { table, column, moment } = self;
+        let statement = format!("DELETE FROM {table}_unplaced WHERE {column} < {}", moment(needed));
+        sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+        Ok(())
+    }
 }
 
 fn start_of(month: Date) -> Result<Timestamp, Error> {

@@ -19,9 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Every migration, in order. A released one never changes: its checksum is stored.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "runs", include_str!("../../migrations/sqlite/0001_runs.sql")),
     (2, "fair admission", include_str!("../../migrations/sqlite/0002_fair_admission.sql")),
+    (4, "events", include_str!("../../migrations/sqlite/0004_events.sql")),
 ];
 
 /// Where to write and where to read.
@@ -31,6 +32,9 @@ pub(super) struct Pools {
     pub(super) writer: SqlitePool,
     /// Connections that never write; the same as `writer` for a database in memory.
     pub(super) readers: SqlitePool,
+    /// One that does not wait for the disk, for what may be lost with the power; used by whoever holds `writer`. None
+    /// for a database in memory.
+    pub(super) unhurried: Option<SqlitePool>,
 }
 
 /// Opens or creates the file and its folder.
@@ -45,15 +49,16 @@ pub(super) async fn file(path: &Path) -> Result<Pools, Error> {
         .synchronous(SqliteSynchronous::Full);
     let writer = pool(1).connect_with(options.clone()).await?;
     migrate(&writer).await?;
+    let unhurried = pool(1).connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal));
     let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
-    Ok(Pools { writer, readers })
+    Ok(Pools { writer, readers, unhurried: Some(unhurried) })
 }
 
 /// A database that is gone when the ledger is dropped.
 pub(super) async fn memory() -> Result<Pools, Error> {
     let writer = pool(1).connect_with(options().in_memory(true)).await?;
     migrate(&writer).await?;
-    Ok(Pools { readers: writer.clone(), writer })
+    Ok(Pools { readers: writer.clone(), writer, unhurried: None })
 }
 
 fn options() -> SqliteConnectOptions {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::{Timestamp, ToSpan};
 use ledger::postgres::{PostgresLedger, migrate};
 use ledger::{Error, Ledger};
-use protocol::{RunState, TenantId};
+use protocol::message::WIRE_VERSION;
+use protocol::{Job, Lifecycle, LifecycleEvent, RunState, TenantId};
 
 use crate::database::Schema;
 use crate::work::{done, map_and_sum, submit};
@@ -98,6 +99,7 @@ async fn what_ended_is_forgotten_after_its_retention_with_its_history() {
     let long_ago = now - (24 * 200).hours();
     let old = submit(&ledger, 2, long_ago).await;
     ledger.maintain(Duration::from_secs(3600), long_ago).await.unwrap();
+    ledger.record_events(&[line(&old[0], long_ago)], long_ago).await.unwrap();
     let mut jobs = vec![old[0].clone()];
     while !jobs.is_empty() {
         let callbacks = jobs.iter().map(|job| done(job, 3)).collect();
@@ -123,6 +125,7 @@ async fn what_ended_is_forgotten_after_its_retention_with_its_history() {
     assert!(!maintained.partitions_dropped.is_empty());
     assert_eq!(schema.count("SELECT count(*) FROM task_runs").await, 0);
     assert_eq!(schema.count("SELECT count(*) FROM attempts").await, 0);
+    assert_eq!(schema.count("SELECT count(*) FROM events").await, 0);
 }
 
 #[tokio::test]
@@ -132,9 +135,44 @@ async fn history_without_a_partition_moves_into_the_one_that_comes_late() {
     let next_year = Timestamp::now() + (24 * 365).hours();
     let jobs = submit(&ledger, 1, next_year).await;
     ledger.record(vec![done(&jobs[0], 3)], next_year).await.unwrap();
-    assert_eq!(schema.count("SELECT count(*) FROM attempts_unplaced").await, 1);
+    ledger.record_events(&[line(&jobs[0], next_year)], next_year).await.unwrap();
+    let unplaced = "SELECT (SELECT count(*) FROM attempts_unplaced) + (SELECT count(*) FROM events_unplaced)";
+    assert_eq!(schema.count(unplaced).await, 2);
     ledger.maintain(Duration::MAX, next_year).await.unwrap();
-    assert_eq!(schema.count("SELECT count(*) FROM attempts_unplaced").await, 0);
-    let record = ledger.run(&TenantId::default_tenant(), jobs[0].run_id).await.unwrap().unwrap();
-    assert_eq!(record.attempts.len(), 1);
+    assert_eq!(schema.count(unplaced).await, 0);
+    let (tenant, run) = (TenantId::default_tenant(), jobs[0].run_id);
+    assert_eq!(ledger.run(&tenant, run).await.unwrap().unwrap().attempts.len(), 1);
+    assert_eq!(ledger.events(&tenant, run, 0, 10).await.unwrap().unwrap().events.len(), 1);
+}
+
+/// Nobody waits for the commit of an event, so a crash of Postgres may take the latest numbers back.
+#[tokio::test]
+async fn numbers_of_events_grow_even_after_the_latest_were_lost() {
+    let schema = Schema::create().await;
+    let ledger = schema.ledger().await;
+    let now = Timestamp::now();
+    let jobs = submit(&ledger, 1, now).await;
+    let (tenant, run) = (TenantId::default_tenant(), jobs[0].run_id);
+    ledger.record_events(&[line(&jobs[0], now)], now).await.unwrap();
+    let seen = ledger.events(&tenant, run, 0, 10).await.unwrap().unwrap().events[0].seq;
+    schema.execute("DELETE FROM events").await;
+    schema.execute("UPDATE event_clock SET last = 0").await;
+
+    let later = now + 1.second();
+    ledger.record_events(&[line(&jobs[0], later)], later).await.unwrap();
+    assert_eq!(ledger.events(&tenant, run, seen, 10).await.unwrap().unwrap().events.len(), 1);
+}
+
+fn line(job: &Job, at: Timestamp) -> Lifecycle {
+    Lifecycle {
+        v: WIRE_VERSION,
+        run_id: job.run_id,
+        tenant: job.tenant.clone(),
+        task_run_id: Some(job.task_run_id),
+        task: Some(job.task.clone()),
+        attempt: Some(job.attempt),
+        worker: "worker-1".to_owned(),
+        at,
+        event: LifecycleEvent::Log { level: "info".to_owned(), message: "at work".to_owned() },
+    }
 }
