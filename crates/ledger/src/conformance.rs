@@ -11,6 +11,7 @@
 mod fairness;
 mod fan_out;
 mod kit;
+mod operations;
 mod outbox;
 mod progress;
 mod reads;
@@ -19,6 +20,7 @@ mod timers;
 
 pub use fairness::*;
 pub use fan_out::*;
+pub use operations::*;
 pub use outbox::*;
 pub use progress::*;
 pub use reads::*;
@@ -70,6 +72,10 @@ macro_rules! conformance_tests {
             tenants_see_their_own_runs_alone,
             a_list_is_paged_newest_first,
             every_attempt_is_remembered_with_what_it_consumed,
+            active_are_the_published_and_the_started_longest_released_first,
+            scheduled_are_those_that_wait_with_their_reason_next_due_first,
+            the_backlog_counts_what_waits_and_what_runs_by_queue,
+            the_tenants_that_wait_longest_for_admission_come_first,
         }
     };
     (@each $make:expr; $($case:ident,)+) => {
