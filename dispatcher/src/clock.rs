@@ -1,8 +1,9 @@
-//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox.
+//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, and ends what
+//! waits for a message that became poison.
 
 use std::time::Duration;
 
-use backends::fleet::{Error, Fleet};
+use backends::fleet::{Error, Fleet, Told};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -12,11 +13,34 @@ const TURN: Duration = Duration::from_millis(250);
 /// How long a released job may be unpublished before the sweeper takes it for lost between commit and publish.
 const STRANDED: Duration = Duration::from_secs(2);
 
+/// How often to ask whether there are new dead letters.
+const BURIALS: Duration = Duration::from_secs(1);
+
 /// Takes turns until `shutdown`. A turn that fails is repeated; everything it does is safe to repeat.
 pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
+    tokio::select! {
+        () = take_turns(&fleet, shutdown) => {}
+        () = watch_for_poison(&fleet) => {}
+    }
+}
+
+/// Apart from the turns: these need the ledger alone, and nothing may hold up its timers.
+async fn watch_for_poison(fleet: &Fleet) {
+    let mut told = Told::default();
+    let mut timer = tokio::time::interval(BURIALS);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = fleet.fail_poisoned(&mut told).await {
+            tracing::warn!(error = %error, "dead letters could not be looked at; it is tried again");
+        }
+    }
+}
+
+async fn take_turns(fleet: &Fleet, shutdown: CancellationToken) {
     let mut failing = false;
     loop {
-        match turn(&fleet).await {
+        match turn(fleet).await {
             Ok(()) if failing => {
                 failing = false;
                 tracing::info!("the dispatcher is back at work");
@@ -30,7 +54,7 @@ pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(until_next(&fleet).await) => {}
+            () = tokio::time::sleep(until_next(fleet).await) => {}
         }
     }
 }

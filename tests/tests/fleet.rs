@@ -8,6 +8,8 @@ mod failing;
 mod fan_out;
 #[path = "fleet/harness.rs"]
 mod harness;
+#[path = "fleet/poison.rs"]
+mod poison;
 #[path = "fleet/running.rs"]
 mod running;
 #[path = "fleet/stopping.rs"]
@@ -51,6 +53,10 @@ specs! {
         a_task_nobody_here_serves_fails_by_name_after_its_attempts
         an_unreadable_message_goes_to_the_dead_letters_with_its_reason
         a_duplicate_of_a_live_attempt_is_dropped
+    }
+    poison {
+        a_job_that_kills_whoever_takes_it_fails_its_run_and_stays_for_operators
+        a_job_that_was_unreadable_completes_its_run_when_it_is_replayed
     }
     fan_out {
         results_of_a_mapped_task_arrive_in_the_order_of_the_list

@@ -19,8 +19,12 @@ use tokio::sync::broadcast;
 use marks::Marks;
 
 mod marks;
+mod operations;
+mod poison;
 mod window;
 
+pub use operations::{QUEUES, QueueState};
+pub use poison::Told;
 pub use window::Window;
 
 /// How long a cancellation is remembered for workers that ask later.
@@ -48,6 +52,9 @@ pub enum Error {
     /// The broker is away. What was recorded stays recorded and is published later.
     #[error(transparent)]
     Broker(#[from] broker::Error),
+    /// The coordination store is away, and only it knows.
+    #[error(transparent)]
+    Coordination(#[from] coordination::Error),
 }
 
 impl Fleet {
