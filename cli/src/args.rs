@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Keep the whole system running in this process and serve it over HTTP.
     Serve(Serve),
+    /// Look at a running fleet: its processes, queues, tasks and dead letters.
+    Inspect(crate::inspect::Inspect),
+    /// Show, replay or drop messages that nobody could handle.
+    DeadLetters(crate::dead_letters::Command),
 }
 
 /// `flotilla run`

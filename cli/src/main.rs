@@ -5,7 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+#[allow(dead_code, reason = "its callers come one by one")]
+mod client;
+mod dead_letters;
 mod embedded;
+mod inspect;
+mod operator;
 mod out;
 mod progress;
 mod run;
@@ -25,5 +30,7 @@ fn main() -> ExitCode {
     match args.command {
         args::Command::Run(command) => run::main(command),
         args::Command::Serve(command) => serve::main(command),
+        args::Command::Inspect(command) => inspect::main(command),
+        args::Command::DeadLetters(command) => dead_letters::main(command),
     }
 }

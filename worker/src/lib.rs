@@ -8,6 +8,7 @@ pub mod callbacks;
 pub mod context;
 pub mod flags;
 pub mod handler;
+mod in_flight;
 mod leases;
 pub mod logging;
 mod metrics;
@@ -21,4 +22,5 @@ mod worker;
 
 pub use context::Context;
 pub use handler::{Handle, Stop};
+pub use in_flight::InFlight;
 pub use worker::{Builder, Config, Ports, Worker};

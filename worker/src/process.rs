@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::fleet::Fleet;
-use backends::stack::{Database, Servers, Stack};
+use backends::stack::{Database, Servers, Stack, show_connections};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
 use models::resolve;
+use protocol::Presence;
 use protocol::workflow::queues::{CALLBACKS, LOGGING};
 use service::monitoring::{self, Metrics, Monitoring, Ready};
 use service::tasks::OnFailure;
@@ -18,7 +20,7 @@ use service::{Shutdown, Tasks};
 use text::Extractor;
 
 use crate::stages::{self, Tools};
-use crate::{Config, Ports, Worker, callbacks, flags, logging};
+use crate::{Config, InFlight, Ports, Worker, callbacks, flags, logging};
 
 /// How long an attempt is protected without a sign of life: what a killed worker's task waits before it restarts.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -109,7 +111,13 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         flags.queues.iter().cloned().partition(|queue| queue == CALLBACKS || queue == LOGGING);
     let mut ledger: Option<Arc<dyn Ledger>> = None;
     if !bookkeeping.is_empty() {
-        let connected: Arc<dyn Ledger> = Arc::new(flags.database.connect().await?);
+        let pool = Arc::new(flags.database.connect().await?);
+        let connected: Arc<dyn Ledger> = Arc::clone(&pool) as Arc<dyn Ledger>;
+        let stop = token();
+        tasks.spawn("connections", OnFailure::Ignore, async move {
+            stop.run_until_cancelled(show_connections(&pool)).await;
+            Ok(())
+        });
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
@@ -122,8 +130,14 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         }
         ledger = Some(connected);
     }
+    let name = format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    let mut presence = Presence { queues: flags.queues.clone(), ..this_process(role, &name) };
+    let mut in_flight = InFlight::default();
     if !work.is_empty() {
-        let worker = stage_worker(role, &flags, work, &stack, grace)?;
+        let config = worker_config(name, &flags, work, grace);
+        presence.concurrency = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
+        let worker = stage_worker(config, &flags, &stack)?;
+        in_flight = worker.in_flight();
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
     }
@@ -140,20 +154,31 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         });
     }
     tracing::info!(role, queues = flags.queues.join(","), "at work");
+    let stopping = token();
+    let describe =
+        move || Presence { in_flight: in_flight.count(), draining: stopping.is_cancelled(), ..presence.clone() };
+    let attendance = Attendance::begin(Arc::clone(&stack.coordination), describe);
     let ended = tasks.join(grace + Duration::from_secs(5)).await;
+    attendance.end().await;
     stack.close().await;
     Ok(ended?)
 }
 
-fn stage_worker(
-    role: &str,
-    flags: &Flags,
-    queues: Vec<String>,
-    stack: &Stack,
-    grace: Duration,
-) -> anyhow::Result<Worker> {
+fn worker_config(name: String, flags: &Flags, queues: Vec<String>, grace: Duration) -> Config {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let concurrency = flags.capacity.concurrency.map_or(processors, usize::from);
+    Config {
+        name,
+        queues,
+        concurrency,
+        prefetch: flags.capacity.prefetch.map_or(concurrency, usize::from),
+        lease_ttl: LEASE,
+        grace,
+    }
+}
+
+fn stage_worker(config: Config, flags: &Flags, stack: &Stack) -> anyhow::Result<Worker> {
+    let concurrency = config.concurrency;
     let discovered = text::Config::discover()?;
     let limits = text::Limits {
         memory_bytes: u64::from(flags.capacity.max_memory_per_child) * 1024 * 1024,
@@ -161,14 +186,6 @@ fn stage_worker(
     };
     let extractor = Extractor::new(text::Config { children: concurrency, limits, ..discovered });
     let model = resolve(flags.model.config())?;
-    let config = Config {
-        name: format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
-        queues,
-        concurrency,
-        prefetch: flags.capacity.prefetch.map_or(concurrency, usize::from),
-        lease_ttl: LEASE,
-        grace,
-    };
     let ports = Ports {
         broker: Arc::clone(&stack.broker),
         objects: Arc::clone(&stack.objects),

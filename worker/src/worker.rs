@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{AnyHandler, Handle, Typed};
+use crate::in_flight::InFlight;
 use crate::leases::Leases;
 use crate::reporter::Reporter;
 use crate::returns::Returns;
@@ -77,7 +78,8 @@ impl Builder {
         let (returns, returning) = Returns::new(Arc::clone(&self.ports.broker));
         let (leases, asking) =
             Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
-        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name };
+        let in_flight = InFlight::default();
+        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name, in_flight };
         let errands = async move {
             tokio::join!(reports, returning, asking);
         };
@@ -90,6 +92,12 @@ impl Worker {
     #[must_use]
     pub fn builder(ports: Ports, config: Config) -> Builder {
         Builder { ports, config, handlers: HashMap::new() }
+    }
+
+    /// Tells how many jobs it runs, also while it does.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.runner.in_flight.clone()
     }
 
     /// Works until `shutdown`, then finishes what is in hand within the grace period and hands the rest back.
