@@ -46,6 +46,10 @@ pub(crate) enum Command {
     Cancel(Cancel),
     /// List the runs of a fleet, newest first.
     Runs(Runs),
+    /// Look at a running fleet: its processes, queues, tasks and dead letters.
+    Inspect(crate::inspect::Inspect),
+    /// Show, replay or drop messages that nobody could handle.
+    DeadLetters(crate::dead_letters::Command),
 }
 
 /// `flotilla run`

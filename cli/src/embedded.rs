@@ -14,11 +14,13 @@ use broker::Broker;
 use broker::memory::MemoryBroker;
 use coordination::Coordination;
 use coordination::in_process::InProcess;
+use coordination::presence::{Attendance, this_process};
 use dispatcher::submission::Desk;
 use ledger::Ledger;
 use ledger::sqlite::SqliteLedger;
 use objects::Objects;
 use objects::filesystem::Filesystem;
+use protocol::Presence;
 use protocol::workflow::queues;
 use service::tasks::OnFailure;
 use service::{Shutdown, Tasks};
@@ -42,6 +44,8 @@ pub(crate) struct Embedded {
     pub(crate) desk: Desk,
     /// Documents and artifacts.
     pub(crate) objects: Arc<dyn Objects>,
+    /// Shows operators that this process is alive.
+    _attendance: Attendance,
     /// Owns everything that runs.
     pub(crate) tasks: Tasks,
     /// Held for as long as the state folder is in use.
@@ -73,6 +77,7 @@ impl Embedded {
 
         let tasks = Tasks::new(shutdown.clone());
         let worker = stage_worker(engine, grace, Arc::clone(&broker), Arc::clone(&objects), Arc::clone(&coordination))?;
+        let attendance = attend(&worker, engine, Arc::clone(&coordination), shutdown.token().clone());
         // The books are kept until the workers have reported what they finished.
         let closing = CancellationToken::new();
         let token = || closing.clone();
@@ -96,8 +101,34 @@ impl Embedded {
             Ok(())
         });
         let desk = Desk::new(fleet.clone(), Arc::clone(&objects));
-        Ok(Self { fleet, desk, objects, tasks, _lock: lock })
+        Ok(Self { fleet, desk, objects, tasks, _attendance: attendance, _lock: lock })
     }
+}
+
+/// The one process of the embedded system, as if it were one of many.
+fn attend(
+    worker: &Worker,
+    engine: &Engine,
+    coordination: Arc<dyn Coordination>,
+    stopping: CancellationToken,
+) -> Attendance {
+    let name = format!("embedded-{}", std::process::id());
+    let presence = Presence {
+        queues: queues::WORK.into_iter().chain([queues::CALLBACKS, queues::LOGGING]).map(str::to_owned).collect(),
+        concurrency: u32::try_from(concurrency(engine)).unwrap_or(u32::MAX),
+        ..this_process("embedded", &name)
+    };
+    let in_flight = worker.in_flight();
+    Attendance::begin(coordination, move || Presence {
+        in_flight: in_flight.count(),
+        draining: stopping.is_cancelled(),
+        ..presence.clone()
+    })
+}
+
+fn concurrency(engine: &Engine) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    engine.workers.map_or(processors, usize::from)
 }
 
 fn lock(state: &Path) -> anyhow::Result<File> {
@@ -122,8 +153,7 @@ fn stage_worker(
     objects: Arc<dyn Objects>,
     coordination: Arc<dyn Coordination>,
 ) -> anyhow::Result<Worker> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let concurrency = engine.workers.map_or(processors, usize::from);
+    let concurrency = concurrency(engine);
     let model = models::resolve(engine.model.config())?;
     let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
     let config = Config {

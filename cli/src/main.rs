@@ -11,6 +11,9 @@ mod client;
 mod embedded;
 mod follow;
 mod logs;
+mod dead_letters;
+mod inspect;
+mod operator;
 mod out;
 mod progress;
 mod remote;
@@ -43,5 +46,7 @@ fn main() -> ExitCode {
         args::Command::Logs(command) => logs::main(&command),
         args::Command::Cancel(command) => cancel::main(&command),
         args::Command::Runs(command) => runs::main(&command),
+        args::Command::Inspect(command) => inspect::main(command),
+        args::Command::DeadLetters(command) => dead_letters::main(command),
     }
 }

@@ -204,6 +204,7 @@ fn show(command: &Run, result: &ExtractionResult) -> anyhow::Result<()> {
 }
 
 /// Prints to standard output.
+/// Prints to whoever reads the output.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         // `flotilla run … | head` is a fine thing to do.

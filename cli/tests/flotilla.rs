@@ -10,6 +10,8 @@ mod documents;
 mod harness;
 #[path = "support/model_server.rs"]
 mod model_server;
+#[path = "support/operators.rs"]
+mod operators;
 #[path = "support/out.rs"]
 mod out;
 #[path = "support/patience.rs"]

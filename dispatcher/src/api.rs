@@ -1,4 +1,4 @@
-//! The HTTP front door: submit, status, result, cancel.
+//! The HTTP front door: submit, status, result, cancel; and what operators see.
 
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::submission::Desk;
 
 mod events;
+mod dead_letters;
+mod operations;
 mod problem;
 mod runs;
 mod server;
@@ -61,6 +63,12 @@ impl Api {
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/events", get(events::events))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+            .route("/api/v1/workers", get(operations::workers))
+            .route("/api/v1/queues", get(operations::queues))
+            .route("/api/v1/tasks", get(operations::tasks))
+            .route("/api/v1/dead-letters", get(dead_letters::list))
+            .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
+            .route("/api/v1/dead-letters/drop", post(dead_letters::forget))
             .fallback(async || {
                 Problem::new(
                     StatusCode::NOT_FOUND,
@@ -117,6 +125,10 @@ Flotilla: a document and questions in, answers with evidence out.
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
   GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS)
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
+  GET    /api/v1/workers           the processes that are alive
+  GET    /api/v1/queues            how full the queues are
+  GET    /api/v1/tasks             tasks in hand (?state=active) or waiting for a timer (?state=scheduled)
+  GET    /api/v1/dead-letters      messages nobody could handle; POST .../replay, .../drop
   GET    /metrics, /livez, /readyz for Prometheus and probes
 
 Try:

@@ -1,8 +1,9 @@
-//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, looks for lost jobs.
+//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, looks for lost jobs,
+//! and ends what waits for a message that became poison.
 
 use std::time::Duration;
 
-use backends::fleet::{Error, Fleet, Lost};
+use backends::fleet::{Error, Fleet, Lost, Told};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +16,41 @@ const STRANDED: Duration = Duration::from_secs(2);
 /// Between two looks for jobs that the broker has lost.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// How often to ask whether there are new dead letters.
+const BURIALS: Duration = Duration::from_secs(1);
+
 /// Takes turns until `shutdown`. A turn that fails is repeated; everything it does is safe to repeat.
 pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
     // Beside each other: asking a broker that is away takes its time, and timers do not wait for that.
-    tokio::join!(keep_time(&fleet, &shutdown), look_for_lost(&fleet, &shutdown));
+    let watching = async {
+        tokio::join!(look_for_lost(&fleet), watch_for_poison(&fleet));
+    };
+    tokio::select! {
+        () = keep_time(&fleet, &shutdown) => {}
+        () = watching => {}
+    }
+}
+
+async fn look_for_lost(fleet: &Fleet) {
+    let mut lost = Lost::default();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = lost.look(fleet, Timestamp::now()).await {
+            tracing::debug!(error = %error, "lost jobs could not be looked for");
+        }
+    }
+}
+
+async fn watch_for_poison(fleet: &Fleet) {
+    let mut told = Told::default();
+    let mut timer = tokio::time::interval(BURIALS);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = fleet.fail_poisoned(&mut told).await {
+            tracing::warn!(error = %error, "dead letters could not be looked at; it is tried again");
+        }
+    }
 }
 
 async fn keep_time(fleet: &Fleet, shutdown: &CancellationToken) {
@@ -39,22 +71,6 @@ async fn keep_time(fleet: &Fleet, shutdown: &CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(until_next(fleet).await) => {}
-        }
-    }
-}
-
-async fn look_for_lost(fleet: &Fleet, shutdown: &CancellationToken) {
-    let mut lost = Lost::default();
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            found = lost.look(fleet, Timestamp::now()) => if let Err(error) = found {
-                tracing::debug!(error = %error, "lost jobs could not be looked for");
-            },
         }
     }
 }

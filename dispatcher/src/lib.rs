@@ -6,6 +6,8 @@
 pub mod api;
 pub mod clock;
 #[cfg(feature = "fleet")]
+mod measuring;
+#[cfg(feature = "fleet")]
 pub mod process;
 pub mod results;
 pub mod submission;

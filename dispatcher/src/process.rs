@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::fleet::Fleet;
-use backends::stack::{Database, Servers};
-use broker::Broker;
+use backends::stack::{Database, Servers, show_connections};
 use clap::{Parser, Subcommand};
+use coordination::presence::{Attendance, this_process};
 use jiff::Timestamp;
 use ledger::Ledger;
 use ledger::postgres::PostgresLedger;
-use protocol::TenantId;
-use protocol::workflow::queues;
+use protocol::{Presence, TenantId};
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
@@ -24,8 +23,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
-use crate::clock;
 use crate::submission::Desk;
+use crate::{clock, measuring};
 
 /// How long open requests may take after the order to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,9 +32,6 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often a dispatcher that does not lead asks for the lead: a dead leader is replaced within this and the time the
 /// database needs to notice.
 const STANDBY: Duration = Duration::from_secs(1);
-
-/// How often queues are measured.
-const MEASURE: Duration = Duration::from_secs(5);
 
 /// How often old runs are deleted.
 const MAINTAIN: Duration = Duration::from_secs(3600);
@@ -128,7 +124,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
     let retention = Duration::from_secs(24 * 60 * 60 * u64::from(flags.retention_days));
-    let lead = lead(Arc::clone(&ledger), fleet, Arc::clone(&stack.broker), retention, token());
+    let (pool, stop) = (Arc::clone(&ledger), token());
+    tasks.spawn("connections", OnFailure::Ignore, async move {
+        stop.run_until_cancelled(show_connections(&pool)).await;
+        Ok(())
+    });
+    let lead = lead(Arc::clone(&ledger), fleet, retention, token());
     tasks.spawn("clock", OnFailure::Stop, async move {
         lead.await;
         Ok(())
@@ -141,7 +142,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "the dispatcher listens");
     let stop = token();
     tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, stop).await?) });
+    let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    let (presence, stopping) = (this_process("dispatcher", &name), token());
+    let describe = move || Presence { draining: stopping.is_cancelled(), ..presence.clone() };
+    let attendance = Attendance::begin(Arc::clone(&stack.coordination), describe);
     let ended = tasks.join(GRACE).await;
+    attendance.end().await;
     stack.close().await;
     Ok(ended?)
 }
@@ -153,13 +159,7 @@ fn incoming(folder: Option<PathBuf>, address: SocketAddr) -> PathBuf {
 }
 
 /// Leads whenever nobody else does, until `shutdown`.
-async fn lead(
-    ledger: Arc<PostgresLedger>,
-    fleet: Fleet,
-    broker: Arc<dyn Broker>,
-    retention: Duration,
-    shutdown: CancellationToken,
-) {
+async fn lead(ledger: Arc<PostgresLedger>, fleet: Fleet, retention: Duration, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         match ledger.try_lead("clock").await {
             Ok(Some(leadership)) => {
@@ -168,7 +168,7 @@ async fn lead(
                 let term = shutdown.child_token();
                 tokio::select! {
                     () = clock::run(fleet.clone(), term.clone()) => {}
-                    () = measure(broker.as_ref()) => {}
+                    () = measuring::run(&fleet) => {}
                     () = maintain(&ledger, retention) => {}
                     () = leadership.lost() => tracing::warn!("the lead was lost"),
                 }
@@ -180,23 +180,6 @@ async fn lead(
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = tokio::time::sleep(STANDBY) => {}
-        }
-    }
-}
-
-/// Shows how full the queues are.
-async fn measure(broker: &dyn Broker) {
-    let mut timer = tokio::time::interval(MEASURE);
-    loop {
-        timer.tick().await;
-        for queue in queues::WORK.into_iter().chain([queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER]) {
-            match broker.depth(queue).await {
-                Ok(depth) => {
-                    #[expect(clippy::cast_precision_loss, reason = "a gauge; queues stay far below 2^53 messages")]
-                    ::metrics::gauge!("flotilla_queue_depth", "queue" => queue).set(depth.ready as f64);
-                }
-                Err(error) => tracing::debug!(error = %error, queue, "a queue could not be measured"),
-            }
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Callback, Job, Lifecycle, WIRE_VERSION};
+use crate::presence::Presence;
 
 /// A message that travels by itself.
 pub trait Message: Serialize + DeserializeOwned + sealed::Versioned {
@@ -25,6 +26,10 @@ impl Message for Callback {
 
 impl Message for Lifecycle {
     const NAME: &'static str = "lifecycle event";
+}
+
+impl Message for Presence {
+    const NAME: &'static str = "presence";
 }
 
 mod sealed {
@@ -46,6 +51,12 @@ mod sealed {
     }
 
     impl Versioned for super::Lifecycle {
+        fn version(&self) -> u32 {
+            self.v
+        }
+    }
+
+    impl Versioned for super::Presence {
         fn version(&self) -> u32 {
             self.v
         }
@@ -111,6 +122,14 @@ pub fn decode_callback(bytes: &[u8]) -> Result<Callback, Undecodable> {
 /// # Errors
 /// [`Undecodable`], naming the problem.
 pub fn decode_lifecycle(bytes: &[u8]) -> Result<Lifecycle, Undecodable> {
+    decode(bytes)
+}
+
+/// Reads a presence.
+///
+/// # Errors
+/// [`Undecodable`], naming the problem.
+pub fn decode_presence(bytes: &[u8]) -> Result<Presence, Undecodable> {
     decode(bytes)
 }
 

@@ -10,6 +10,8 @@ mod failing;
 mod fan_out;
 #[path = "fleet/harness.rs"]
 mod harness;
+#[path = "fleet/poison.rs"]
+mod poison;
 #[path = "fleet/running.rs"]
 mod running;
 #[path = "fleet/stopping.rs"]
@@ -60,6 +62,10 @@ specs! {
         a_workers_own_limit_counts_whatever_a_task_allows_or_a_handler_asks_for
         the_concurrency_grows_with_the_backlog_and_not_beyond_its_maximum
         a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_name
+    }
+    poison {
+        a_job_that_kills_whoever_takes_it_fails_its_run_and_stays_for_operators
+        a_job_that_was_unreadable_completes_its_run_when_it_is_replayed
     }
     fan_out {
         results_of_a_mapped_task_arrive_in_the_order_of_the_list

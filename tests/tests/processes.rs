@@ -12,6 +12,8 @@ mod killed;
 mod manual;
 #[path = "processes/model.rs"]
 mod model;
+#[path = "processes/poison.rs"]
+mod poison;
 #[path = "processes/process.rs"]
 mod process;
 #[path = "processes/sticky.rs"]

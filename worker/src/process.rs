@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::fleet::Fleet;
-use backends::stack::{Database, Servers, Stack};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use backends::stack::{Database, Servers, Stack, show_connections};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
 use models::resolve;
+use protocol::Presence;
 use protocol::workflow::queues::{CALLBACKS, LOGGING};
 use service::monitoring::{self, Metrics, Monitoring, Ready};
 use service::tasks::OnFailure;
@@ -19,7 +21,7 @@ use text::Extractor;
 
 use crate::capacity::Capacity;
 use crate::stages::{self, Tools};
-use crate::{Config, Ports, Worker, callbacks, flags, logging};
+use crate::{Config, InFlight, Ports, Worker, callbacks, flags, logging};
 
 /// How long an attempt is protected without a sign of life: what a killed worker's task waits before it restarts.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -93,7 +95,13 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         flags.queues.iter().cloned().partition(|queue| queue == CALLBACKS || queue == LOGGING);
     let mut ledger: Option<Arc<dyn Ledger>> = None;
     if !bookkeeping.is_empty() {
-        let connected: Arc<dyn Ledger> = Arc::new(flags.database.connect().await?);
+        let pool = Arc::new(flags.database.connect().await?);
+        let connected: Arc<dyn Ledger> = Arc::clone(&pool) as Arc<dyn Ledger>;
+        let stop = token();
+        tasks.spawn("connections", OnFailure::Ignore, async move {
+            stop.run_until_cancelled(show_connections(&pool)).await;
+            Ok(())
+        });
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
@@ -106,8 +114,14 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         }
         ledger = Some(connected);
     }
+    let name = format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    let mut presence = Presence { queues: flags.queues.clone(), ..this_process(role, &name) };
+    let mut in_flight = InFlight::default();
     if !work.is_empty() {
-        let worker = stage_worker(role, &flags, work, &stack, grace)?;
+        let config = worker_config(name, &flags.capacity, work, grace);
+        presence.concurrency = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
+        let worker = stage_worker(config, &flags, &stack)?;
+        in_flight = worker.in_flight();
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
     }
@@ -124,30 +138,26 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         });
     }
     tracing::info!(role, queues = flags.queues.join(","), "at work");
+    let stopping = token();
+    let describe =
+        move || Presence { in_flight: in_flight.count(), draining: stopping.is_cancelled(), ..presence.clone() };
+    let attendance = Attendance::begin(Arc::clone(&stack.coordination), describe);
     let ended = tasks.join(grace + Duration::from_secs(5)).await;
+    attendance.end().await;
     stack.close().await;
     Ok(ended?)
 }
 
-fn stage_worker(
-    role: &str,
-    flags: &Flags,
-    queues: Vec<String>,
-    stack: &Stack,
-    grace: Duration,
-) -> anyhow::Result<Worker> {
+fn worker_config(name: String, capacity: &Capacity, queues: Vec<String>, grace: Duration) -> Config {
+    let (concurrency, prefetch) = (capacity.concurrency(), capacity.prefetch());
+    Config { name, queues, concurrency, prefetch, lease_ttl: LEASE, grace }
+}
+
+fn stage_worker(config: Config, flags: &Flags, stack: &Stack) -> anyhow::Result<Worker> {
     let capacity = &flags.capacity;
-    let concurrency = capacity.concurrency();
+    let concurrency = config.concurrency;
     let extractor = Extractor::new(capacity.text(text::Config::discover()?));
     let model = resolve(flags.model.config())?;
-    let config = Config {
-        name: format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
-        queues,
-        concurrency,
-        prefetch: capacity.prefetch(),
-        lease_ttl: LEASE,
-        grace,
-    };
     let ports = Ports {
         broker: Arc::clone(&stack.broker),
         objects: capacity.cached(Arc::clone(&stack.objects)),

@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::context::{Context, store_failed};
 use crate::handler::{AnyHandler, Stop};
+use crate::in_flight::InFlight;
 use crate::leases::{Claim, Leases};
 use crate::metrics;
 use crate::reporter::{Reporter, Reports};
@@ -42,6 +43,7 @@ pub(crate) struct Runner {
     pub(crate) name: Arc<str>,
     /// How long an attempt may take here, whatever its task allows.
     pub(crate) limits: TimeLimits,
+    pub(crate) in_flight: InFlight,
 }
 
 /// How the worker as a whole is asked to end.
@@ -113,6 +115,7 @@ impl Runner {
             }
         };
         let (started_at, clock) = (Timestamp::now(), Instant::now());
+        let _one = self.in_flight.enter();
         let counted = Counted::start(&job, started_at);
         let (context, hard_deadline) = self.context(&job, started_at);
         let signals = Signals { hard_deadline, cancellations, lost };

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::autoscale::Autoscale;
 use crate::crew::Crew;
 use crate::handler::{AnyHandler, Handle, Typed};
+use crate::in_flight::InFlight;
 use crate::leases::Leases;
 use crate::reporter::Reporter;
 use crate::returns::Returns;
@@ -107,7 +108,9 @@ impl Builder {
         let (leases, asking) =
             Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
         let limits = self.limits.within(self.ports.broker.settle_within());
-        let runner = Runner { ports: self.ports, handlers: self.handlers, leases, returns, reporter, name, limits };
+        let in_flight = InFlight::default();
+        let (ports, handlers) = (self.ports, self.handlers);
+        let runner = Runner { ports, handlers, leases, returns, reporter, name, limits, in_flight };
         let errands = async move {
             tokio::join!(reports, returning, asking);
         };
@@ -122,6 +125,12 @@ impl Worker {
     pub fn builder(ports: Ports, config: Config) -> Builder {
         let limits = TimeLimits::default();
         Builder { ports, config, autoscale: None, sticky: false, limits, handlers: HashMap::new() }
+    }
+
+    /// Tells how many jobs it runs, also while it does.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.runner.in_flight.clone()
     }
 
     /// Works until `shutdown`, then finishes what is in hand within the grace period and hands the rest back.

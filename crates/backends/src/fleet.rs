@@ -20,9 +20,13 @@ use marks::Marks;
 
 mod lost;
 mod marks;
+mod operations;
+mod poison;
 mod window;
 
 pub use lost::{Found, Lost};
+pub use operations::{QUEUES, QueueState};
+pub use poison::Told;
 pub use window::Window;
 
 /// How long a cancellation is remembered for workers that ask later.
@@ -62,6 +66,9 @@ pub enum Error {
     /// The broker is away. What was recorded stays recorded and is published later.
     #[error(transparent)]
     Broker(#[from] broker::Error),
+    /// The coordination store is away, and only it knows.
+    #[error(transparent)]
+    Coordination(#[from] coordination::Error),
 }
 
 impl Fleet {

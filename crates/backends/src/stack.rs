@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::Broker;
 use broker::rabbitmq::{self, QueueType, RabbitMq, SetupError};
@@ -15,6 +16,9 @@ use objects::s3::{self, S3};
 use protocol::workflow::queues;
 
 use crate::fleet;
+
+/// How often the connections to Postgres are counted.
+const SHOW: Duration = Duration::from_secs(5);
 
 /// Where broker, coordination and object store are.
 #[derive(Clone, Debug, Args)]
@@ -193,6 +197,20 @@ impl Stack {
     /// Says goodbye to the broker.
     pub async fn close(&self) {
         self.rabbitmq.close().await;
+    }
+}
+
+/// Shows how many connections to Postgres this process has, for as long as it is polled.
+pub async fn show_connections(ledger: &PostgresLedger) {
+    let mut timer = tokio::time::interval(SHOW);
+    loop {
+        timer.tick().await;
+        let connections = ledger.connections();
+        let show = |state: &'static str, count: u32| {
+            metrics::gauge!("flotilla_postgres_connections", "state" => state).set(f64::from(count));
+        };
+        show("idle", connections.idle);
+        show("in_use", connections.open.saturating_sub(connections.idle));
     }
 }
 

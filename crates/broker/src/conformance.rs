@@ -20,6 +20,7 @@ use crate::{Broker, Consumer, Delivery, Depth, Message, Topology, Verdict};
 
 pub mod dead_letters;
 pub mod preferring;
+pub mod operators;
 pub mod publishing;
 pub mod redelivery;
 pub mod sharing;
@@ -48,7 +49,17 @@ macro_rules! conformance_suite {
             a_rejected_message_keeps_body_reason_and_origin,
             a_dead_letter_comes_back_without_limit,
         );
+        $crate::conformance_suite!(@module #[$test] $open, operators:
+            looking_at_dead_letters_shows_them_in_order_and_leaves_them,
+            operators_who_look_at_the_same_time_all_see_everything,
+            a_replayed_dead_letter_is_a_new_message_in_its_old_queue,
+            a_dead_letter_that_is_replayed_can_die_again,
+            selections_by_id_and_by_queue_leave_the_others,
+            what_did_not_die_here_is_not_replayed_and_can_be_dropped,
+            many_dead_letters_are_replayed_in_their_order,
+        );
         $crate::conformance_suite!(@module #[$test] $open, sharing:
+            consumers_are_counted,
             prefetch_bounds_what_a_consumer_holds,
             consumers_of_one_queue_take_turns,
             four_consumers_get_every_one_of_ten_thousand_messages,

@@ -13,7 +13,7 @@ pub mod memory;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 
-pub use dead_letter::DeadLetter;
+pub use dead_letter::{Buried, DeadLetter, Replayed, Selection};
 
 /// Queues that keep a message until its consumer acknowledges it.
 #[async_trait]
@@ -47,6 +47,37 @@ pub trait Broker: Send + Sync {
     /// # Errors
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
     async fn depth(&self, queue: &str) -> Result<Depth, Error>;
+
+    /// How many consumers a queue has, those of other processes too.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`], [`Error::Unavailable`].
+    async fn consumers(&self, queue: &str) -> Result<u64, Error>;
+
+    /// Up to `limit` dead letters after the first `skip`, in the order in which a consumer would get them. All of them
+    /// stay where they are: looking again shows the same. Those that a consumer has in hand are not among them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn dead_letters(&self, skip: usize, limit: usize) -> Result<Vec<Buried>, Error>;
+
+    /// Sends dead letters to the queues they died in, as new messages that were never delivered. Each is in its queue
+    /// before it is gone from the dead letters, so a crash in between leaves it twice, never none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Unconfirmed`]: some may have been sent, and may be in both places.
+    async fn replay_dead_letters(&self, selection: &Selection) -> Result<Replayed, Error>;
+
+    /// Deletes dead letters for good; returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: some may be gone.
+    async fn drop_dead_letters(&self, selection: &Selection) -> Result<u64, Error>;
+
+    /// Whether [`Depth::unacked`] counts what the consumers of all processes hold. Otherwise it counts this process's.
+    fn sees_all_consumers(&self) -> bool {
+        true
+    }
 
     /// Whether the highest priority among the waiting messages is always delivered first. Otherwise priorities travel
     /// along and may decide nothing.

@@ -12,12 +12,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Broker, Consumer, DeadLetter, Delivery, Depth, Error, Message, Settle, Topology, Verdict};
+use crate::{
+    Broker, Buried, Consumer, DeadLetter, Delivery, Depth, Error, Message, Replayed, Selection, Settle, Topology,
+    Verdict,
+};
 use queue::{Given, Queue};
 
 mod preferred;
+mod dead_letters;
 mod queue;
 
 /// A broker without a server. Clones share their queues.
@@ -33,10 +38,17 @@ struct Shared {
 
 struct State {
     queues: HashMap<String, Queue>,
-    /// The prefetch permits of every living consumer.
-    consumers: HashMap<u64, Arc<Semaphore>>,
+    /// Every living consumer.
+    consumers: HashMap<u64, Subscriber>,
     next_consumer: u64,
     closed: bool,
+}
+
+/// A consumer as its broker knows it.
+struct Subscriber {
+    queue: String,
+    /// A permit for each delivery that it may still take.
+    prefetch: Arc<Semaphore>,
 }
 
 impl MemoryBroker {
@@ -56,8 +68,8 @@ impl MemoryBroker {
         for queue in state.queues.values() {
             queue.waiting.close();
         }
-        for prefetch in state.consumers.values() {
-            prefetch.close();
+        for consumer in state.consumers.values() {
+            consumer.prefetch.close();
         }
     }
 }
@@ -69,7 +81,7 @@ impl MemoryBroker {
         let prefetch = Arc::new(Semaphore::new(bound));
         let id = state.next_consumer;
         state.next_consumer += 1;
-        state.consumers.insert(id, Arc::clone(&prefetch));
+        state.consumers.insert(id, Subscriber { queue: queue.clone(), prefetch: Arc::clone(&prefetch) });
         let shared = Arc::clone(&self.shared);
         Ok(Box::new(MemoryConsumer { shared, queue, id, prefetch, waiting }))
     }
@@ -106,6 +118,24 @@ impl Broker for MemoryBroker {
 
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         Ok(self.shared.lock().queue(queue)?.depth())
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<u64, Error> {
+        let mut state = self.shared.lock();
+        state.queue(queue)?;
+        Ok(state.consumers.values().filter(|consumer| consumer.queue == queue).count() as u64)
+    }
+
+    async fn dead_letters(&self, skip: usize, limit: usize) -> Result<Vec<Buried>, Error> {
+        self.shared.dead_letters(skip, limit)
+    }
+
+    async fn replay_dead_letters(&self, selection: &Selection) -> Result<Replayed, Error> {
+        self.shared.replay(selection)
+    }
+
+    async fn drop_dead_letters(&self, selection: &Selection) -> Result<u64, Error> {
+        self.shared.drop_dead_letters(selection)
     }
 }
 
@@ -199,8 +229,12 @@ impl Shared {
             return;
         }
         tracing::warn!(message.id = given.message.id, queue, reason, "message goes to the dead letters");
-        let queue = given.message.queue.clone();
-        let death = DeadLetter { reason, queue, deliveries: given.redeliveries + 1 };
+        let death = DeadLetter {
+            reason,
+            queue: queue.to_owned(),
+            deliveries: given.redeliveries + 1,
+            died_at: Some(Timestamp::now()),
+        };
         if let Some(graveyard) = state.queues.get_mut(dead_letter_queue) {
             graveyard.put(death.bury(Message { preferred: None, ..given.message }, dead_letter_queue));
         }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::{Broker, Consumer, Depth, Error, Message};
+use crate::{Broker, Buried, Consumer, Depth, Error, Message, Replayed, Selection};
 use consumer::RabbitConsumer;
 use lane::Lane;
 use link::{Link, Sent};
@@ -31,6 +31,8 @@ use wire::Outgoing;
 mod acks;
 mod config;
 mod consumer;
+mod dead_letters;
+mod graveyard;
 mod lane;
 mod link;
 mod preferred;
@@ -66,6 +68,8 @@ struct Shared {
     absent: Absent,
     /// How many dropped consumers have not given everything back yet.
     closing_lanes: watch::Sender<usize>,
+    /// Held by whoever looks through the dead letters.
+    graveyard: tokio::sync::Mutex<()>,
     closed: CancellationToken,
     /// Set when the supervisor has ended.
     ended: CancellationToken,
@@ -92,6 +96,7 @@ impl RabbitMq {
             lanes: Mutex::default(),
             absent: Absent::default(),
             closing_lanes: watch::Sender::new(0),
+            graveyard: tokio::sync::Mutex::default(),
             closed: closed.clone(),
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -118,6 +123,16 @@ impl RabbitMq {
             Some(link) if link.is_connected() => Ok(()),
             _ => Err(self.shared.unavailable()),
         }
+    }
+
+    /// Carries something out even if whoever asked for it gives up the wait.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.shared.refuse_when_closed()?;
+        let working = self.shared.tasks.spawn_on(work, &self.shared.runtime);
+        working.await.unwrap_or_else(|failure| Err(Error::Unavailable(failure.to_string())))
     }
 
     /// Ends every subscription, refuses new messages, carries out the verdicts that were already given and hangs up.
@@ -163,6 +178,36 @@ impl Broker for RabbitMq {
                 Err(error) => self.shared.try_again(error, deadline).await?,
             }
         }
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<u64, Error> {
+        let queue = self.shared.queues.find(queue)?;
+        let deadline = self.shared.deadline();
+        loop {
+            match self.shared.link(deadline).await?.look_at(&queue).await {
+                Ok(counted) => return Ok(counted.consumer_count().into()),
+                Err(error) => self.shared.try_again(error, deadline).await?,
+            }
+        }
+    }
+
+    async fn dead_letters(&self, skip: usize, limit: usize) -> Result<Vec<Buried>, Error> {
+        let shared = Arc::clone(&self.shared);
+        self.to_its_end(async move { dead_letters::look(&shared, skip, limit).await }).await
+    }
+
+    async fn replay_dead_letters(&self, selection: &Selection) -> Result<Replayed, Error> {
+        let (shared, selection) = (Arc::clone(&self.shared), selection.clone());
+        self.to_its_end(async move { dead_letters::replay(&shared, &selection).await }).await
+    }
+
+    async fn drop_dead_letters(&self, selection: &Selection) -> Result<u64, Error> {
+        let (shared, selection) = (Arc::clone(&self.shared), selection.clone());
+        self.to_its_end(async move { dead_letters::forget(&shared, &selection).await }).await
+    }
+
+    fn sees_all_consumers(&self) -> bool {
+        false
     }
 
     fn strict_priorities(&self) -> bool {

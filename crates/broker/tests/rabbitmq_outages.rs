@@ -208,8 +208,11 @@ async fn a_message_whose_workers_die_too_often_is_a_dead_letter_in_rabbitmqs_own
         disconnected(&fleet.broker).await;
     }
     let dead = next(&mut fleet.consume("dead_letter", 1).await.unwrap()).await;
-    let death = DeadLetter { reason: DeadLetter::DELIVERY_LIMIT.into(), queue: "work".into(), deliveries: 2 };
-    assert_eq!((DeadLetter::of(&dead.message), dead.message.id.as_str()), (Some(death), "0"));
+    let death = DeadLetter::of(&dead.message).expect("it says how it died");
+    assert!(death.died_at.is_some(), "{death:?}");
+    let expected =
+        DeadLetter { reason: DeadLetter::DELIVERY_LIMIT.into(), queue: "work".into(), deliveries: 2, ..death.clone() };
+    assert_eq!((death, dead.message.id.as_str()), (expected, "0"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

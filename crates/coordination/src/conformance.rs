@@ -24,6 +24,7 @@ pub mod cache;
 pub mod cancellation;
 pub mod leases;
 pub mod limits;
+pub mod presence;
 pub mod progress;
 
 /// Stamps one test for each case: `conformance_suite!(#[tokio::test] open)`.
@@ -50,6 +51,13 @@ macro_rules! conformance_suite {
             an_announcement_reaches_every_watcher,
             announcing_to_nobody_is_fine,
             a_watcher_that_lags_holds_nobody_up,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, presence:
+            who_checked_in_is_present_until_its_time_is_over,
+            checking_in_again_replaces_what_was_said_and_prolongs_it,
+            who_checks_out_is_gone_at_once_and_alone,
+            the_present_are_listed_by_role_and_name,
+            whoever_attends_stays_present_and_checks_out_at_the_end,
         );
         $crate::conformance_suite!(@module #[$test] $open, limits:
             a_bucket_gives_what_it_holds_and_names_the_wait,

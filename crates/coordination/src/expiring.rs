@@ -34,6 +34,12 @@ impl<K: Clone + Hash + Ord, V> Expiring<K, V> {
         before
     }
 
+    /// Everything that is not over yet, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
+        let now = Instant::now();
+        self.entries.values().filter(move |(_, end)| *end > now).map(|(value, _)| value)
+    }
+
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let (value, end) = self.entries.remove(key)?;
         self.by_end.remove(&(end, key.clone()));

@@ -6,11 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::{Lifecycle, RunId, TaskRunId};
+use protocol::{Lifecycle, Presence, RunId, TaskRunId};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::expiring::Expiring;
+use crate::presence;
 use crate::{Bucket, Coordination, Error, FOREVER, Granted, Lease, Taken};
 use cache::Cache;
 
@@ -34,6 +35,7 @@ struct State {
     /// Who holds the lease of an attempt.
     leases: Expiring<(TaskRunId, u32), String>,
     cancelled: Expiring<RunId, ()>,
+    present: Expiring<String, Presence>,
     /// When each bucket that is not full will be.
     buckets: Expiring<String, Instant>,
     cache: Cache,
@@ -46,6 +48,7 @@ impl InProcess {
         let state = State {
             leases: Expiring::new(),
             cancelled: Expiring::new(),
+            present: Expiring::new(),
             buckets: Expiring::new(),
             cache: Cache::new(CACHE_BYTES),
         };
@@ -140,6 +143,24 @@ impl Coordination for InProcess {
 
     fn announcements(&self) -> broadcast::Receiver<Lifecycle> {
         self.announcements.subscribe()
+    }
+
+    async fn check_in(&self, presence: &Presence, ttl: Duration) -> Result<(), Error> {
+        let present = &mut self.lock().present;
+        while present.pop_over().is_some() {}
+        present.insert(presence.name.clone(), presence.clone(), ttl);
+        Ok(())
+    }
+
+    async fn check_out(&self, name: &str) -> Result<(), Error> {
+        self.lock().present.remove(&name.to_owned());
+        Ok(())
+    }
+
+    async fn present(&self) -> Result<Vec<Presence>, Error> {
+        let mut present: Vec<Presence> = self.lock().present.iter().cloned().collect();
+        presence::sort(&mut present);
+        Ok(present)
     }
 
     async fn take_tokens(&self, key: &str, tokens: u32, bucket: Bucket) -> Result<Granted, Error> {

@@ -1,4 +1,4 @@
-//! What workers tell each other besides messages: leases, cancellation, progress, rate limits and a cache.
+//! What workers tell each other besides messages: leases, cancellation, progress, presence, rate limits and a cache.
 //!
 //! [`Coordination`] is the port; one file per implementation. Losing it costs speed, never a result: callers go on
 //! without it (fail open), and the ledger remains the truth.
@@ -7,16 +7,17 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::{Lifecycle, RunId, TaskRunId};
+use protocol::{Lifecycle, Presence, RunId, TaskRunId};
 use tokio::sync::broadcast;
 
 pub mod conformance;
 mod expiring;
 pub mod in_process;
+pub mod presence;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-/// Leases, cancellation, progress, rate limits and cache.
+/// Leases, cancellation, progress, presence, rate limits and cache.
 #[async_trait]
 pub trait Coordination: Send + Sync {
     /// Takes the leases of attempts for `ttl`, each unless another holder has it, and says for each what became of
@@ -85,6 +86,24 @@ pub trait Coordination: Send + Sync {
 
     /// What is announced from now on, of all runs. A slow receiver misses the oldest.
     fn announcements(&self) -> broadcast::Receiver<Lifecycle>;
+
+    /// Says that a process is alive, for `ttl`; what it said under its name before is replaced.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; operators then do not see the process.
+    async fn check_in(&self, presence: &Presence, ttl: Duration) -> Result<(), Error>;
+
+    /// Takes back what was said under a name: the process ends.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away; the presence then ends by itself.
+    async fn check_out(&self, name: &str) -> Result<(), Error>;
+
+    /// Every process that is alive, by role and name.
+    ///
+    /// # Errors
+    /// [`Error`] when the store is away.
+    async fn present(&self) -> Result<Vec<Presence>, Error>;
 
     /// Takes tokens out of the bucket under a key, all or none. Who asks for more than a bucket holds gets a full one.
     ///

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::{Lifecycle, RunId, TaskRunId};
+use protocol::{Lifecycle, Presence, RunId, TaskRunId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::presence;
 use crate::{Bucket, Coordination, Error, FOREVER, Granted, Lease, Taken};
 use commands::Commands;
 use listener::{Listener, Wanted};
@@ -159,6 +160,10 @@ impl Redis {
         format!("{}cancelled:{run}", self.prefix)
     }
 
+    fn present_key(&self) -> String {
+        format!("{}present", self.prefix)
+    }
+
     fn cache_key(&self, key: &str) -> String {
         format!("{}cache:{key}", self.prefix)
     }
@@ -256,6 +261,29 @@ impl Coordination for Redis {
     fn announcements(&self) -> broadcast::Receiver<Lifecycle> {
         self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, Wanted::EVERYTHING) != Wanted::EVERYTHING);
         self.announcements.subscribe()
+    }
+
+    async fn check_in(&self, presence: &Presence, ttl: Duration) -> Result<(), Error> {
+        let mut call = self.scripts.check_in.key(self.present_key());
+        call.arg(&presence.name).arg(protocol::wire::encode(presence)).arg(milliseconds(ttl));
+        self.commands.script(&call).await
+    }
+
+    async fn check_out(&self, name: &str) -> Result<(), Error> {
+        self.commands.command(redis::cmd("HDEL").arg(self.present_key()).arg(name)).await
+    }
+
+    async fn present(&self) -> Result<Vec<Presence>, Error> {
+        let found: Vec<Vec<u8>> = self.commands.script(&self.scripts.present.key(self.present_key())).await?;
+        let mut present = Vec::with_capacity(found.len());
+        for bytes in found {
+            match protocol::wire::decode_presence(&bytes) {
+                Ok(presence) => present.push(presence),
+                Err(error) => tracing::debug!(%error, "a process of another release cannot be shown"),
+            }
+        }
+        presence::sort(&mut present);
+        Ok(present)
     }
 
     async fn take_tokens(&self, key: &str, tokens: u32, bucket: Bucket) -> Result<Granted, Error> {

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coordination::presence::this_process;
 use coordination::redis::{Config, Redis};
 use coordination::{Bucket, Coordination, Lease, Taken};
 use protocol::{Lifecycle, LifecycleEvent, RunId, TaskRunId, TenantId, Timestamp};
@@ -91,7 +92,8 @@ async fn every_key_ends_by_itself() {
     store.cancel_run(RunId::new(), Duration::MAX).await.unwrap();
     store.cache("key", b"value", Duration::MAX).await.unwrap();
     store.take_tokens("key", 1, Bucket { tokens: NonZeroU32::MIN, refill: Duration::MAX }).await.unwrap();
-    assert_eq!(server.keys_and_those_that_end(), (4, 4));
+    store.check_in(&this_process("worker", "ours"), Duration::MAX).await.unwrap();
+    assert_eq!(server.keys_and_those_that_end(), (5, 5));
 }
 
 #[tokio::test]

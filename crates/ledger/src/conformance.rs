@@ -12,6 +12,7 @@ mod events;
 mod fairness;
 mod fan_out;
 mod kit;
+mod operations;
 mod outbox;
 mod progress;
 mod reads;
@@ -21,6 +22,7 @@ mod timers;
 pub use events::*;
 pub use fairness::*;
 pub use fan_out::*;
+pub use operations::*;
 pub use outbox::*;
 pub use progress::*;
 pub use reads::*;
@@ -78,6 +80,10 @@ macro_rules! conformance_tests {
             of_a_batch_nothing_is_kept_twice_and_the_end_comes_last,
             a_reader_misses_no_event_however_many_record_at_once,
             events_are_shown_to_their_tenant_with_where_the_run_stands,
+            active_are_the_published_and_the_started_longest_released_first,
+            scheduled_are_those_that_wait_with_their_reason_next_due_first,
+            the_backlog_counts_what_waits_and_what_runs_by_queue,
+            the_tenants_that_wait_longest_for_admission_come_first,
         }
     };
     (@each $make:expr; $($case:ident,)+) => {

@@ -38,6 +38,7 @@ mod error;
 mod events;
 mod fair;
 mod fold;
+mod operations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
@@ -46,6 +47,7 @@ mod values;
 mod wide;
 
 pub use error::Error;
+pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -189,6 +191,32 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn events(&self, tenant: &TenantId, run: RunId, after: u64, limit: usize)
     -> Result<Option<RunEvents>, Error>;
+
+    /// Task runs whose job is on the broker or with a worker, of one tenant or of all; the longest released first, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn active(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ActiveTask>, Error>;
+
+    /// Task runs that wait for their timer, of one tenant or of all; the next due first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn scheduled(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ScheduledTask>, Error>;
+
+    /// What there is to do, by queue; queues with nothing to do may be missing. Costs as much as there is in hand.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn backlog(&self) -> Result<BTreeMap<String, Backlog>, Error>;
+
+    /// The tenants with runs that wait for admission and since when the oldest of each does: the longest wait first, at
+    /// most `limit`. Costs as much as there is queued.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn longest_queued(&self, limit: usize) -> Result<Vec<(TenantId, Timestamp)>, Error>;
 }
 
 /// A run to be recorded.

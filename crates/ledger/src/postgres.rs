@@ -5,7 +5,7 @@
 //! number of dispatchers and callbacks workers may work at once, on the same runs too, and none waits in a circle.
 //! `docs/adr/0009-postgres-ledger-and-fair-admission.md` has the reasons and the numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::fold::{Folded, Step, by_run, fold};
 use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Share, Started, Submitted};
+use crate::{ActiveTask, Applied, Backlog, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, ScheduledTask, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -30,6 +30,7 @@ mod history;
 mod lead;
 mod load;
 mod migrate;
+mod operations;
 mod outbox;
 mod read;
 mod store;
@@ -63,6 +64,15 @@ impl fmt::Debug for PostgresLedger {
     }
 }
 
+/// The connections of one process to Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// How many are open.
+    pub open: u32,
+    /// How many of them nobody uses.
+    pub idle: u32,
+}
+
 impl PostgresLedger {
     /// Connects to a database that [`migrate`] has prepared.
     ///
@@ -91,6 +101,12 @@ impl PostgresLedger {
     /// When Postgres is away or refuses; what was deleted until then stays deleted.
     pub async fn maintain(&self, retention: Duration, now: Timestamp) -> Result<Maintained, Error> {
         history::maintain(&self.pool, retention, now).await
+    }
+
+    /// How many connections this process has open, and how many of them nobody uses now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections { open: self.pool.size(), idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX) }
     }
 
     /// A transaction that sees one state of the database throughout.
@@ -321,5 +337,25 @@ impl Ledger for PostgresLedger {
     ) -> Result<Option<RunEvents>, Error> {
         let mut connection = self.pool.acquire().await?;
         events::after(&mut connection, tenant, run, after, rows(limit)).await
+    }
+
+    async fn active(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ActiveTask>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        operations::active(&mut connection, &self.workflows, tenant, rows(limit)).await
+    }
+
+    async fn scheduled(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ScheduledTask>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        operations::scheduled(&mut connection, &self.workflows, tenant, rows(limit)).await
+    }
+
+    async fn backlog(&self) -> Result<BTreeMap<String, Backlog>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        operations::backlog(&mut connection, &self.workflows).await
+    }
+
+    async fn longest_queued(&self, limit: usize) -> Result<Vec<(TenantId, Timestamp)>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        operations::longest_queued(&mut connection, rows(limit)).await
     }
 }

@@ -4,7 +4,7 @@
 //! What was acknowledged survives the death of the process and the loss of power: commits are synced to the disk
 //! (`docs/adr/0002-sqlite-for-the-embedded-ledger.md` has the price).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,12 +18,13 @@ use tokio::sync::Mutex;
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
-use crate::{Applied, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Share, Submitted};
+use crate::{ActiveTask, Applied, Backlog, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, ScheduledTask, Share, Submitted};
 
 mod admission;
 mod connect;
 mod events;
 mod load;
+mod operations;
 mod outbox;
 mod read;
 mod store;
@@ -289,5 +290,25 @@ impl Ledger for SqliteLedger {
     ) -> Result<Option<RunEvents>, Error> {
         let mut snapshot = self.read().await?;
         events::after(&mut snapshot, tenant, run, after, rows(limit)).await
+    }
+
+    async fn active(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ActiveTask>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        operations::active(&mut connection, &self.workflows, tenant, rows(limit)).await
+    }
+
+    async fn scheduled(&self, tenant: Option<&TenantId>, limit: usize) -> Result<Vec<ScheduledTask>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        operations::scheduled(&mut connection, &self.workflows, tenant, rows(limit)).await
+    }
+
+    async fn backlog(&self) -> Result<BTreeMap<String, Backlog>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        operations::backlog(&mut connection, &self.workflows).await
+    }
+
+    async fn longest_queued(&self, limit: usize) -> Result<Vec<(TenantId, Timestamp)>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        operations::longest_queued(&mut connection, rows(limit)).await
     }
 }

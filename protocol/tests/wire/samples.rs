@@ -17,8 +17,8 @@ use protocol::stages::generate_digraph::{PromptEdge, PromptGraph, PromptNode};
 use protocol::wire::Batch;
 use protocol::workflow::queues;
 use protocol::{
-    ArtifactRef, ErrorClass, Payload, RunId, RunState, TaskError, TaskOutput, TaskRunId, TaskState, TenantId, Timeouts,
-    Timestamp,
+    ArtifactRef, ErrorClass, Payload, Presence, RunId, RunState, TaskError, TaskOutput, TaskRunId, TaskState, TenantId,
+    Timeouts, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +46,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("stage-agentic-extract", &answers()),
         sample("stage-evaluate", &Evaluations { prompts: evaluations(), usage: usage() }),
         sample("stage-collate", &collated()),
+        sample("presence", &presence()),
     ];
     let batch = outcomes().into_iter().take(2).map(|(_, outcome)| callback(outcome)).collect();
     samples.push(sample("callback-batch", &Batch { v: WIRE_VERSION, batch }));
@@ -181,6 +182,22 @@ fn events() -> [(&'static str, LifecycleEvent); 5] {
         ("lifecycle-ended", LifecycleEvent::Ended { state: "succeeded".to_owned(), ms: 1_730 }),
         ("lifecycle-run-ended", LifecycleEvent::RunEnded { state: RunState::Cancelled }),
     ]
+}
+
+fn presence() -> Presence {
+    Presence {
+        v: WIRE_VERSION,
+        name: "worker-default-77-0198f3c2".to_owned(),
+        role: "worker-default".to_owned(),
+        host: "node-7".to_owned(),
+        pid: 77,
+        queues: vec![queues::DEFAULT.to_owned()],
+        concurrency: 8,
+        in_flight: 3,
+        started_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        version: "0.1.0".to_owned(),
+        draining: false,
+    }
 }
 
 fn lifecycle(event: LifecycleEvent) -> Lifecycle {

@@ -189,7 +189,7 @@ pub(crate) fn state_of(record: &RunRecord, task: &str) -> TaskState {
     record.run.tasks.iter().find(|one| one.task == task && one.index.is_none()).unwrap().state
 }
 
-fn worker_config() -> Config {
+pub(crate) fn worker_config() -> Config {
     Config {
         name: format!("test-{}", uuid::Uuid::now_v7()),
         queues: queues::WORK.map(str::to_owned).to_vec(),

@@ -245,6 +245,13 @@ impl Fleet {
         self.ledger.events(&TenantId::default_tenant(), run, 0, 10_000).await.unwrap().unwrap().events
     }
 
+    /// What `flotilla … --json` prints about the fleet at that address.
+    pub(crate) fn flotilla_json(&self, url: &str, arguments: &[&str]) -> Value {
+        let ran = command(&self.berth, "flotilla").args(arguments).args(["--url", url, "--json"]).output().unwrap();
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        serde_json::from_slice(&ran.stdout).unwrap()
+    }
+
     /// `flotilla run --json`: everything in one process, without these servers.
     pub(crate) fn embedded(&self, document: &Document) -> Value {
         let mut flotilla = command(&self.berth, "flotilla");

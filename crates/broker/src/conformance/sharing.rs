@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{PATIENCE, QUEUE, consume, depth_becomes, message, next, nothing_arrives, publish, settle};
+use super::{OTHER, PATIENCE, QUEUE, consume, depth_becomes, message, next, nothing_arrives, publish, settle};
 use crate::{Broker, Verdict};
 
 /// A consumer gets no more than its prefetch until it settles something, and other consumers get the rest.
@@ -22,6 +23,28 @@ pub async fn prefetch_bounds_what_a_consumer_holds(broker: Arc<dyn Broker>) {
     assert_eq!(third.message.id, "3");
     settle(first, Verdict::Ack).await;
     assert_eq!(next(&mut full).await.message.id, "4");
+}
+
+/// Consumers are counted while they live, for each queue by itself.
+pub async fn consumers_are_counted(broker: Arc<dyn Broker>) {
+    consumers_become(&broker, 0).await;
+    let first = consume(&broker, QUEUE, 1).await;
+    let second = consume(&broker, QUEUE, 1).await;
+    let _elsewhere = consume(&broker, OTHER, 1).await;
+    consumers_become(&broker, 2).await;
+    drop(first);
+    consumers_become(&broker, 1).await;
+    drop(second);
+    consumers_become(&broker, 0).await;
+}
+
+async fn consumers_become(broker: &Arc<dyn Broker>, wanted: u64) {
+    let reached = timeout(PATIENCE, async {
+        while broker.consumers(QUEUE).await.expect("a known queue has consumers or none") != wanted {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(reached.await.is_ok(), "there are not {wanted} consumers");
 }
 
 /// With several idle consumers each gets its share.

@@ -152,6 +152,28 @@ impl Queue {
         taken
     }
 
+    /// What waits, in the order of delivery.
+    pub(super) fn waiting_messages(&self) -> impl Iterator<Item = &Message> {
+        self.ready.values().map(|waiting| &waiting.message)
+    }
+
+    /// Takes out what waits and is wanted, in the order of delivery. Consumers that were already promised a message
+    /// still find one: at the front, so these are kept in that case.
+    pub(super) fn remove_waiting(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Vec<Message> {
+        let mut removed = Vec::new();
+        let promised = self.ready.len().saturating_sub(self.waiting.available_permits());
+        let places: Vec<Place> = self.ready.keys().skip(promised).copied().collect();
+        for place in places {
+            if !self.ready.get(&place).is_some_and(|waiting| wanted(&waiting.message)) {
+                continue;
+            }
+            let Ok(permit) = self.waiting.try_acquire() else { break };
+            permit.forget();
+            removed.extend(self.ready.remove(&place).map(|waiting| waiting.message));
+        }
+        removed
+    }
+
     pub(super) fn depth(&self) -> Depth {
         Depth { ready: self.ready.len() as u64, unacked: self.given.len() as u64 }
     }

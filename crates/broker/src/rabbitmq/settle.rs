@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::Shared;
 use super::lane::Lane;
@@ -55,7 +56,8 @@ impl RabbitSettle {
         }
         let queue = lane.queue().name.clone();
         tracing::warn!(message.id = message.id, queue, reason, "message goes to the dead letters");
-        let death = DeadLetter { reason, queue, deliveries: redeliveries.saturating_add(1) };
+        let deliveries = redeliveries.saturating_add(1);
+        let death = DeadLetter { reason, queue, deliveries, died_at: Some(Timestamp::now()) };
         let message = Message { preferred: None, ..message };
         let dead = Outgoing::fresh(death.bury(message, &shared.queues.dead_letter.name), &shared.queues)?;
         replace(&shared, &lane, tag, dead).await

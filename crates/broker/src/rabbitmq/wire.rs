@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
@@ -127,7 +128,8 @@ fn death(deaths: &AMQPValue, carried: u32, queues: &Queues) -> Option<DeadLetter
     let field = |name: &str| latest.inner().get(name).and_then(text);
     let queue = queues.name_of(&field("queue")?).to_owned();
     let limit = queues.find(&queue).ok().and_then(|queue| queue.delivery_limit).unwrap_or(0);
-    Some(DeadLetter { reason: field("reason")?, queue, deliveries: carried + limit + 1 })
+    let died_at = latest.inner().get("time").and_then(time);
+    Some(DeadLetter { reason: field("reason")?, queue, deliveries: carried + limit + 1, died_at })
 }
 
 fn text(value: &AMQPValue) -> Option<String> {
@@ -137,6 +139,11 @@ fn text(value: &AMQPValue) -> Option<String> {
         AMQPValue::Boolean(value) => Some(value.to_string()),
         number => integer(number).map(|number| number.to_string()),
     }
+}
+
+fn time(value: &AMQPValue) -> Option<Timestamp> {
+    let AMQPValue::Timestamp(seconds) = value else { return None };
+    Timestamp::from_second(i64::try_from(*seconds).ok()?).ok()
 }
 
 fn count(value: &AMQPValue) -> u32 {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use broker::rabbitmq::{Config, QueueType, RabbitMq};
-use broker::{Broker, Consumer, Depth, Error, Message, Topology};
+use broker::{Broker, Buried, Consumer, Depth, Error, Message, Replayed, Selection, Topology};
 use lapin::options::QueueDeleteOptions;
 use lapin::{Channel, Connection, ConnectionProperties};
 
@@ -120,6 +120,26 @@ impl Broker for Temporary {
 
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         self.broker.depth(queue).await
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<u64, Error> {
+        self.broker.consumers(queue).await
+    }
+
+    async fn dead_letters(&self, skip: usize, limit: usize) -> Result<Vec<Buried>, Error> {
+        self.broker.dead_letters(skip, limit).await
+    }
+
+    async fn replay_dead_letters(&self, selection: &Selection) -> Result<Replayed, Error> {
+        self.broker.replay_dead_letters(selection).await
+    }
+
+    async fn drop_dead_letters(&self, selection: &Selection) -> Result<u64, Error> {
+        self.broker.drop_dead_letters(selection).await
+    }
+
+    fn sees_all_consumers(&self) -> bool {
+        self.broker.sees_all_consumers()
     }
 
     fn strict_priorities(&self) -> bool {

@@ -48,12 +48,39 @@ local ttl = math.max(math.ceil((full_at - now) / 1000), 1)
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', string.format('%.0f', ttl))
 return 0";
 
+/// Stores what a process says of itself under its name, and before it the time in milliseconds when that is over. All
+/// processes are in one hash, which lasts as long as the one that lasts longest.
+const CHECK_IN: &str = r"
+local time = redis.call('TIME')
+local over = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[3]
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', over) .. ' ' .. ARGV[2])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return true";
+
+/// What every process says whose time is not over; the others are forgotten.
+const PRESENT: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local all = redis.call('HGETALL', KEYS[1])
+local present = {}
+for at = 1, #all, 2 do
+    local space = string.find(all[at + 1], ' ', 1, true)
+    if tonumber(string.sub(all[at + 1], 1, space - 1)) > now then
+        present[#present + 1] = string.sub(all[at + 1], space + 1)
+    else
+        redis.call('HDEL', KEYS[1], all[at])
+    end
+end
+return present";
+
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) take_leases: Script,
     pub(super) renew_leases: Script,
     pub(super) release_lease: Script,
     pub(super) take_tokens: Script,
+    pub(super) check_in: Script,
+    pub(super) present: Script,
 }
 
 impl Scripts {
@@ -63,6 +90,8 @@ impl Scripts {
             renew_leases: Script::new(RENEW_LEASES),
             release_lease: Script::new(RELEASE_LEASE),
             take_tokens: Script::new(TAKE_TOKENS),
+            check_in: Script::new(CHECK_IN),
+            present: Script::new(PRESENT),
         }
     }
 }

@@ -1,0 +1,80 @@
+//! `/api/v1/dead-letters`: look, replay, drop.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use broker::{Buried, Selection};
+use protocol::operations::{DeadLetter, DeadLetterSelection, DeadLetters, Dropped, Replayed};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::operations::{MOST, USUAL, away};
+use super::{Api, Problem};
+
+/// Query of a page.
+#[derive(Deserialize)]
+pub(super) struct PageQuery {
+    limit: Option<usize>,
+    #[serde(default)]
+    skip: usize,
+}
+
+/// `GET /api/v1/dead-letters`: they stay where they are.
+pub(super) async fn list(
+    State(api): State<Api>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<DeadLetters>, Problem> {
+    let Query(PageQuery { limit, skip }) = query?;
+    let limit = limit.unwrap_or(USUAL).clamp(1, MOST);
+    // One more than wanted tells whether there is a next page.
+    let mut found = api.fleet.dead_letters(skip, limit + 1).await.map_err(|error| away(&error))?;
+    let next = (found.len() > limit).then(|| skip.saturating_add(limit));
+    found.truncate(limit);
+    Ok(Json(DeadLetters { dead_letters: found.into_iter().map(shown).collect(), next }))
+}
+
+/// `POST /api/v1/dead-letters/replay`
+pub(super) async fn replay(
+    State(api): State<Api>,
+    body: Result<Json<DeadLetterSelection>, JsonRejection>,
+) -> Result<Json<Replayed>, Problem> {
+    let done = api.fleet.replay_dead_letters(&selection(body?.0)?).await.map_err(|error| away(&error))?;
+    Ok(Json(Replayed { replayed: done.replayed, kept: done.kept }))
+}
+
+/// `POST /api/v1/dead-letters/drop`
+pub(super) async fn forget(
+    State(api): State<Api>,
+    body: Result<Json<DeadLetterSelection>, JsonRejection>,
+) -> Result<Json<Dropped>, Problem> {
+    let dropped = api.fleet.drop_dead_letters(&selection(body?.0)?).await.map_err(|error| away(&error))?;
+    Ok(Json(Dropped { dropped }))
+}
+
+/// Exactly one kind of selection: a slip must not reach more than was meant.
+fn selection(asked: DeadLetterSelection) -> Result<Selection, Problem> {
+    match asked {
+        DeadLetterSelection { ids: Some(ids), queue: None, all: None } => Ok(Selection::ids(ids)),
+        DeadLetterSelection { ids: None, queue: Some(queue), all: None } => Ok(Selection::Queue(queue)),
+        DeadLetterSelection { ids: None, queue: None, all: Some(true) } => Ok(Selection::All),
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "selection_invalid",
+            "say which dead letters with exactly one of \"ids\": [..], \"queue\": \"..\", \"all\": true",
+        )),
+    }
+}
+
+fn shown(buried: Buried) -> DeadLetter {
+    let Buried { message, death } = buried;
+    let body = match serde_json::from_slice(&message.body) {
+        Ok(json) => json,
+        Err(_) => Value::String(String::from_utf8_lossy(&message.body).into_owned()),
+    };
+    let (queue, reason, deliveries, died_at) = match death {
+        Some(death) => (Some(death.queue), Some(death.reason), Some(death.deliveries), death.died_at),
+        None => (None, None, None, None),
+    };
+    DeadLetter { id: message.id, queue, reason, deliveries, died_at, headers: message.headers, body }
+}
