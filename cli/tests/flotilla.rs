@@ -14,9 +14,13 @@ mod model_server;
 mod out;
 #[path = "support/patience.rs"]
 mod patience;
+#[path = "support/schedules.rs"]
+mod schedules;
 #[path = "support/serving.rs"]
 mod serving;
 #[path = "support/state.rs"]
 mod state;
 #[path = "support/usage.rs"]
 mod usage;
+#[path = "support/workflows.rs"]
+mod workflows;

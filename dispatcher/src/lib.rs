@@ -8,4 +8,5 @@ pub mod clock;
 #[cfg(feature = "fleet")]
 pub mod process;
 pub mod results;
+pub mod schedules;
 pub mod submission;

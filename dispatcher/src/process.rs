@@ -8,13 +8,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backends::fleet::Fleet;
 use backends::stack::{Database, Servers};
-use broker::Broker;
+use broker::{Broker, Depth};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use ledger::Ledger;
 use ledger::postgres::PostgresLedger;
 use protocol::TenantId;
-use protocol::workflow::queues;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
@@ -152,7 +151,7 @@ async fn lead(
                 let term = shutdown.child_token();
                 tokio::select! {
                     () = clock::run(fleet.clone(), term.clone()) => {}
-                    () = measure(broker.as_ref()) => {}
+                    () = measure(&fleet, broker.as_ref()) => {}
                     () = maintain(&ledger, retention) => {}
                     () = leadership.lost() => tracing::warn!("the lead was lost"),
                 }
@@ -168,13 +167,20 @@ async fn lead(
     }
 }
 
-/// Shows how full the queues are.
-async fn measure(broker: &dyn Broker) {
+/// Shows how full the queues are, those that only some workflow names too.
+async fn measure(fleet: &Fleet, broker: &dyn Broker) {
     let mut timer = tokio::time::interval(MEASURE);
     loop {
         timer.tick().await;
-        for queue in queues::WORK.into_iter().chain([queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER]) {
-            match broker.depth(queue).await {
+        let queues = match fleet.queues().await {
+            Ok(queues) => queues,
+            Err(error) => {
+                tracing::debug!(error = %error, "the queues are not known");
+                continue;
+            }
+        };
+        for queue in queues {
+            match depth(broker, &queue).await {
                 Ok(depth) => {
                     #[expect(clippy::cast_precision_loss, reason = "a gauge; queues stay far below 2^53 messages")]
                     ::metrics::gauge!("flotilla_queue_depth", "queue" => queue).set(depth.ready as f64);
@@ -183,6 +189,11 @@ async fn measure(broker: &dyn Broker) {
             }
         }
     }
+}
+
+async fn depth(broker: &dyn Broker, queue: &str) -> Result<Depth, broker::Error> {
+    broker.offer(&[queue.to_owned()]).await?;
+    broker.depth(queue).await
 }
 
 /// Deletes what is older than the retention.

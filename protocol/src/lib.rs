@@ -13,6 +13,7 @@ pub mod message;
 pub mod payload;
 pub mod request;
 pub mod result;
+pub mod shape;
 pub mod stages;
 pub mod state;
 pub mod task;

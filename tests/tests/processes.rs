@@ -10,6 +10,8 @@ mod killed;
 mod manual;
 #[path = "processes/model.rs"]
 mod model;
+#[path = "processes/own_tasks.rs"]
+mod own_tasks;
 #[path = "processes/process.rs"]
 mod process;
 #[path = "processes/stopped.rs"]

@@ -17,6 +17,7 @@ mod reporter;
 mod returns;
 mod runner;
 pub mod stages;
+mod unserved;
 mod worker;
 
 pub use context::Context;

@@ -1,4 +1,6 @@
 //! A worker as a process of its own: flags, connections, the queues it serves, its end.
+//!
+//! [`Process`] is all that a program of somebody's own needs: `docs/adding-a-task.md` walks through one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +20,11 @@ use service::{Shutdown, Tasks};
 use text::Extractor;
 
 use crate::stages::{self, Tools};
-use crate::{Config, Ports, Worker, callbacks, flags, logging};
+use crate::{Builder, Config, Ports, Worker, callbacks, flags, logging};
+
+mod own;
+
+pub use own::Process;
 
 /// How long an attempt is protected without a sign of life: what a killed worker's task waits before it restarts.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -67,15 +73,24 @@ struct Capacity {
     shutdown_grace: u32,
 }
 
-/// The whole of a worker's `main`: `role` is its name in logs, `queues` what it serves unless `--queues` says otherwise.
-pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
+/// The whole of a worker's `main`.
+fn main(process: Process) -> ExitCode {
+    let (role, queues) = (process.role, process.queues);
     // Child processes that read untrusted files are this same program in another role.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == text::CHILD_ARGUMENT) {
         return text::child_main();
     }
-    let command = Flags::command().name(role).mut_arg("queues", |argument| {
+    let mut command = Flags::command().name(role).mut_arg("queues", |argument| {
         if queues.is_empty() { argument.required(true) } else { argument.default_values(queues) }
     });
+    if let Some(version) = process.version {
+        command = command.version(version);
+    }
+    if !process.stages {
+        for flag in ["model_url", "model", "model_key", "model_context", "model_timeout", "max_memory_per_child"] {
+            command = command.mut_arg(flag, |argument| argument.hide(true));
+        }
+    }
     let flags = match Flags::from_arg_matches(&command.get_matches()) {
         Ok(flags) => flags,
         Err(error) => error.exit(),
@@ -85,7 +100,7 @@ pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
     }
     let outcome = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(role, flags, shutdown))
+        runtime.block_on(run(process, flags, shutdown))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,7 +114,8 @@ fn fail(role: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+    let role = process.role;
     let metrics = Metrics::install()?;
     let stack = flags.servers.connect().await?;
     let grace = Duration::from_secs(flags.capacity.shutdown_grace.into());
@@ -123,7 +139,7 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
         ledger = Some(connected);
     }
     if !work.is_empty() {
-        let worker = stage_worker(role, &flags, work, &stack, grace)?;
+        let worker = worker(process, &flags, work, &stack, grace).await?;
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
     }
@@ -145,8 +161,8 @@ async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Re
     Ok(ended?)
 }
 
-fn stage_worker(
-    role: &str,
+async fn worker(
+    process: Process,
     flags: &Flags,
     queues: Vec<String>,
     stack: &Stack,
@@ -154,15 +170,8 @@ fn stage_worker(
 ) -> anyhow::Result<Worker> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let concurrency = flags.capacity.concurrency.map_or(processors, usize::from);
-    let discovered = text::Config::discover()?;
-    let limits = text::Limits {
-        memory_bytes: u64::from(flags.capacity.max_memory_per_child) * 1024 * 1024,
-        ..discovered.limits
-    };
-    let extractor = Extractor::new(text::Config { children: concurrency, limits, ..discovered });
-    let model = resolve(flags.model.config())?;
     let config = Config {
-        name: format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
+        name: format!("{}-{}-{}", process.role, std::process::id(), uuid::Uuid::now_v7().simple()),
         queues,
         concurrency,
         prefetch: flags.capacity.prefetch.map_or(concurrency, usize::from),
@@ -174,8 +183,26 @@ fn stage_worker(
         objects: Arc::clone(&stack.objects),
         coordination: Arc::clone(&stack.coordination),
     };
-    let builder = Worker::builder(ports, config);
-    Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
+    let mut builder = Worker::builder(ports.clone(), config);
+    if process.stages {
+        builder = with_stages(builder, flags, concurrency)?;
+    }
+    for register in process.handlers {
+        builder = register(builder, ports.clone()).await?;
+    }
+    Ok(builder.build())
+}
+
+/// Adds the six stages and what they work with.
+fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::Result<Builder> {
+    let discovered = text::Config::discover()?;
+    let limits = text::Limits {
+        memory_bytes: u64::from(flags.capacity.max_memory_per_child) * 1024 * 1024,
+        ..discovered.limits
+    };
+    let extractor = Extractor::new(text::Config { children: concurrency, limits, ..discovered });
+    let model = resolve(flags.model.config())?;
+    Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }))
 }
 
 /// Ready when the broker is there and, for those that keep the books, the ledger answers.

@@ -101,6 +101,7 @@ impl Worker {
         let drain = Drain::default();
         let prefetch = u16::try_from(self.config.prefetch).unwrap_or(u16::MAX);
         let mut consuming = JoinSet::new();
+        self.runner.ports.broker.offer(&self.config.queues).await?;
         for queue in &self.config.queues {
             let consumer = self.runner.ports.broker.consume(queue, prefetch).await?;
             let runner = Arc::clone(&self.runner);
@@ -158,8 +159,7 @@ async fn consume(
         };
         let (runner, drain) = (Arc::clone(&runner), drain.clone());
         running.spawn(async move {
-            runner.handle(delivery, &drain).await;
-            drop(permit);
+            runner.handle(delivery, permit, &drain).await;
         });
     }
     while running.join_next().await.is_some() {}

@@ -24,7 +24,7 @@ use crate::{Broker, Consumer, Depth, Error, Message};
 use consumer::RabbitConsumer;
 use lane::Lane;
 use link::Link;
-use queues::Queues;
+use queues::{Queue, Queues};
 use wire::Outgoing;
 
 mod acks;
@@ -149,6 +149,22 @@ impl Broker for RabbitMq {
         }
     }
 
+    async fn offer(&self, queues: &[String]) -> Result<(), Error> {
+        self.shared.refuse_when_closed()?;
+        for name in queues {
+            if self.shared.queues.find(name).is_err() {
+                self.shared.offer(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queues(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.shared.queues.all().iter().map(|queue| queue.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Waiting messages are those of the whole fleet; those with consumers are this connection's own, as AMQP tells no
     /// others, and without those that wait in a consumer's prefetch buffer.
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
@@ -180,6 +196,25 @@ impl Shared {
             }
             batch.drain(..confirmed);
         }
+    }
+
+    /// Declares one more queue, or finds that it exists.
+    async fn offer(&self, name: &str) -> Result<(), Error> {
+        let queue = Queue::new(name, &self.config).map_err(|error| error.for_queue(name))?;
+        let deadline = self.deadline();
+        loop {
+            let link = self.link(deadline).await?;
+            match queue.set_up(&link, self.config.declare).await {
+                Ok(_) => break,
+                // What RabbitMQ did not refuse in so many words was lost with the connection.
+                Err(SetupError::Refused { reason, .. }) if !link.is_connected() => {
+                    self.try_again(Error::Unavailable(reason), deadline).await?;
+                }
+                Err(error) => return Err(error.for_queue(name)),
+            }
+        }
+        self.queues.add(queue);
+        Ok(())
     }
 
     /// Pauses when a link was lost and there is time to do it again over the next.

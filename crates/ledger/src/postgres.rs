@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use crate::fold::{Folded, Step, by_run, fold};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{Applied, Error, Ledger, Line, NewRun, RunRecord, RunSummary, Share, Started, Submitted};
+use crate::{Applied, Error, Firing, Ledger, Line, NewRun, RunRecord, RunSummary, Schedule, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -30,6 +30,7 @@ mod load;
 mod migrate;
 mod outbox;
 mod read;
+mod schedules;
 mod store;
 mod submit;
 mod tenants;
@@ -181,6 +182,17 @@ impl Ledger for PostgresLedger {
         self.workflows.register(&mut connection, workflow).await
     }
 
+    async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        self.workflows.all(&mut connection).await
+    }
+
+    async fn workflow(&self, name: &str) -> Result<Option<Arc<Workflow>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut found = self.workflows.named(&mut connection, &[name]).await?;
+        Ok(found.remove(name))
+    }
+
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         Ok(self.start(runs, 0, now).await?.submitted)
     }
@@ -249,6 +261,38 @@ impl Ledger for PostgresLedger {
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut connection = self.pool.acquire().await?;
         timers::next_due(&mut connection).await
+    }
+
+    async fn put_schedule(&self, schedule: &Schedule) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::put(&mut connection, schedule).await
+    }
+
+    async fn schedule(&self, tenant: &TenantId, name: &str) -> Result<Option<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::one(&mut connection, tenant, name).await
+    }
+
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::of_tenant(&mut connection, tenant).await
+    }
+
+    async fn remove_schedule(&self, tenant: &TenantId, name: &str) -> Result<bool, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::remove(&mut connection, tenant, name).await
+    }
+
+    async fn due_schedules(&self, limit: usize, now: Timestamp) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::due(&mut connection, rows(limit), now).await
+    }
+
+    async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
+        transaction.commit().await?;
+        Ok(fired)
     }
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {

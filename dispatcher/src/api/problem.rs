@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::request::{InvalidRequest, UnreadableRequest};
@@ -34,6 +34,20 @@ impl Problem {
         Self { title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new() }
     }
 
+    /// A request whose content is at fault, in these places.
+    pub(super) fn invalid(code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self::at_fault(StatusCode::UNPROCESSABLE_ENTITY, code, detail, errors)
+    }
+
+    /// A request that contradicts what is there, in these places.
+    pub(super) fn conflicting(code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self::at_fault(StatusCode::CONFLICT, code, detail, errors)
+    }
+
+    fn at_fault(status: StatusCode, code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self { errors, ..Self::new(status, code, detail) }
+    }
+
     /// Something on our side failed. The details go to the log, not to the client.
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %error, source = ?error.source(), "a request could not be served");
@@ -56,6 +70,14 @@ impl From<UnreadableRequest> for Problem {
                 Self::new(StatusCode::BAD_REQUEST, "request_not_json", format!("the request is not JSON: {error}"))
             }
         }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "body_broken" };
+        Self::new(status, code, rejection.body_text())
     }
 }
 

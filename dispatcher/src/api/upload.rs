@@ -65,11 +65,6 @@ pub(super) async fn receive(
             .map_err(|error| Problem::new(error.status(), "multipart_invalid", error.body_text()))?;
         return form_upload(sink, form).await;
     }
-    if kind.starts_with("application/json") {
-        let detail = "send a form with the document as `file` and the JSON as `request`: \
-                      curl -F file=@invoice.pdf -F request=@request.json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected", detail));
-    }
     let mut sink = sink()?;
     let mut body: BodyDataStream = Body::into_data_stream(request.into_body());
     while let Some(piece) = in_time(next(&mut body)).await? {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use backends::stack::Stack;
@@ -96,6 +97,26 @@ impl Fleet {
         let mut process = Process::start(&self.berth, role, more);
         process.ready(&self.client).await;
         process
+    }
+
+    /// Starts one more process with more variables in its environment, and waits until it is ready.
+    pub(crate) async fn start_with(&self, role: &str, environment: &[(&str, &Path)]) -> Process {
+        let mut process = Process::start_with(&self.berth, role, &[], environment);
+        process.ready(&self.client).await;
+        process
+    }
+
+    /// A program that is not started yet.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        command(&self.berth, name)
+    }
+
+    /// Posts JSON; returns what came back.
+    pub(crate) async fn post(&self, dispatcher: &Process, path: &str, body: &Value) -> (StatusCode, Value) {
+        let response = self.client.post(dispatcher.url(path)).json(body).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     /// Starts several processes and waits until all are ready; they come in the order of their roles.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Topology;
+use crate::{Error, Topology};
 
 /// How to reach RabbitMQ and what to declare there.
 #[derive(Clone)]
@@ -80,6 +80,19 @@ pub enum SetupError {
         /// RabbitMQ's own words.
         reason: String,
     },
+}
+
+impl SetupError {
+    /// The same as an error of the port, about the queue that the port calls `name`.
+    pub(super) fn for_queue(self, name: &str) -> Error {
+        match self {
+            Self::Missing(_) => Error::UnknownQueue(name.to_owned()),
+            Self::Url | Self::Unreachable { .. } => Error::Unavailable(self.to_string()),
+            Self::Name(_) | Self::Mismatch { .. } | Self::Refused { .. } => {
+                Error::QueueRefused { queue: name.to_owned(), reason: self.to_string() }
+            }
+        }
+    }
 }
 
 impl Config {

@@ -1,7 +1,7 @@
 //! The queues as RabbitMQ knows them, and how they come to be.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use lapin::ErrorKind;
 use lapin::options::QueueDeclareOptions;
@@ -16,9 +16,9 @@ const NO_LIMIT: i32 = i32::MAX;
 const PRECONDITION_FAILED: u16 = 406;
 pub(super) const NOT_FOUND: u16 = 404;
 
-/// Every queue of the topology.
+/// Every queue of the topology, and those offered since.
 pub(super) struct Queues {
-    by_name: HashMap<String, Arc<Queue>>,
+    by_name: RwLock<HashMap<String, Arc<Queue>>>,
     pub(super) dead_letter: Arc<Queue>,
     prefix: String,
 }
@@ -54,15 +54,22 @@ impl Queues {
             by_name.insert(name.clone(), Arc::new(Queue::new(name, config)?));
         }
         let dead_letter = Arc::clone(&by_name[&config.topology.dead_letter]);
-        Ok(Self { by_name, dead_letter, prefix: config.prefix.clone() })
+        Ok(Self { by_name: RwLock::new(by_name), dead_letter, prefix: config.prefix.clone() })
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Arc<Queue>, Error> {
-        self.by_name.get(name).cloned().ok_or_else(|| Error::UnknownQueue(name.to_owned()))
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).cloned().ok_or_else(|| Error::UnknownQueue(name.to_owned()))
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.by_name.values()
+    pub(super) fn all(&self) -> Vec<Arc<Queue>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// From now on the queue is declared on every new connection and watched over.
+    pub(super) fn add(&self, queue: Queue) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.entry(queue.name.clone()).or_insert_with(|| Arc::new(queue));
     }
 
     /// What the port calls a queue that RabbitMQ calls `address`.
@@ -72,7 +79,7 @@ impl Queues {
 
     /// Declares every queue, or checks that it exists.
     pub(super) async fn set_up(&self, link: &Link, declare: bool) -> Result<(), SetupError> {
-        for queue in self.by_name.values() {
+        for queue in self.all() {
             queue.set_up(link, declare).await?;
         }
         Ok(())
@@ -80,7 +87,7 @@ impl Queues {
 }
 
 impl Queue {
-    fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
+    pub(super) fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
         let short = |name: &str| {
             let address = format!("{}{name}", config.prefix);
             ShortString::try_new(address.clone()).map_err(|_too_long| SetupError::Name(address))

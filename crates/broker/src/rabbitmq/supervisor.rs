@@ -94,7 +94,7 @@ async fn check(shared: &Shared, link: &Link, suspects: &mut Vec<Arc<Lane>>) -> R
     let mut missing = Vec::new();
     for queue in shared.queues.all() {
         let before = shared.lanes_of(&queue.name);
-        let counted = match link.look_at(queue).await {
+        let counted = match link.look_at(&queue).await {
             Ok(found) => found.consumer_count() as usize,
             Err(Error::UnknownQueue(name)) => {
                 tracing::warn!(queue = name, "a queue is gone");
