@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+#[allow(dead_code, reason = "its callers come one by one")]
+mod client;
 mod embedded;
 mod out;
 mod progress;
