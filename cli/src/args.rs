@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
+use crate::schedules::Schedules;
+
 /// Turns documents into answers with evidence.
 #[derive(Debug, Parser)]
 #[command(name = "flotilla", version, propagate_version = true, max_term_width = 100)]
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Keep the whole system running in this process and serve it over HTTP.
     Serve(Serve),
+    /// Show and change what a fleet starts by the clock.
+    Schedules(Schedules),
 }
 
 /// `flotilla run`

@@ -11,6 +11,7 @@ mod embedded;
 mod out;
 mod progress;
 mod run;
+mod schedules;
 mod scratch;
 mod serve;
 mod table;
@@ -27,5 +28,6 @@ fn main() -> ExitCode {
     match args.command {
         args::Command::Run(command) => run::main(command),
         args::Command::Serve(command) => serve::main(command),
+        args::Command::Schedules(command) => schedules::main(&command),
     }
 }

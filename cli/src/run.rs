@@ -201,7 +201,8 @@ fn show(command: &Run, result: &ExtractionResult) -> anyhow::Result<()> {
     printed.context("the result cannot be printed")
 }
 
-fn print(text: &str) -> std::io::Result<()> {
+/// Prints to standard output.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         // `flotilla run … | head` is a fine thing to do.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

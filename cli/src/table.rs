@@ -63,7 +63,8 @@ fn answers(result: &ExtractionResult) -> Table {
     table
 }
 
-fn new_table<T: ToString>(header: &[T]) -> Table {
+/// An empty table that fits the terminal.
+pub(crate) fn new_table<T: ToString>(header: &[T]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(ToString::to_string));

@@ -59,6 +59,10 @@ async fn a_workflow_with_problems_is_told_all_of_them() {
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("workflow_invalid")));
     assert_eq!(paths(&problem), ["$.colour", "$.tasks[0].retry.tries", "$.tasks", "$.tasks"], "{problem}");
 
+    let large = json!({ "name": "x".repeat(2 * 1024 * 1024) });
+    let (status, problem) = server.post("/api/v1/workflows", &large).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too_large")));
+
     let reserved = json!({ "name": "prompt-studio-pipeline", "version": 9, "tasks": [{ "name": "x" }] });
     let (status, problem) = server.post("/api/v1/workflows", &reserved).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("workflow_reserved")));

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::Submitted;
@@ -70,12 +69,7 @@ impl From<Entry> for Order {
 
 /// Records what the body asks for. `key` is that of the header, for a single run.
 pub(super) async fn submit(api: &Api, request: Request, key: Option<String>) -> Result<Response, Problem> {
-    let bytes = Bytes::from_request(request, &()).await?;
-    if bytes.len() > MAX_REQUEST {
-        let detail = format!("the request is larger than {MAX_REQUEST} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
-    }
-    let value = body::json(&bytes)?;
+    let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
     let mut orders = read(api, value, many).await?;
     if let Some(key) = key {

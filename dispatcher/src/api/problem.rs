@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::request::{InvalidRequest, UnreadableRequest};
@@ -70,14 +70,6 @@ impl From<UnreadableRequest> for Problem {
                 Self::new(StatusCode::BAD_REQUEST, "request_not_json", format!("the request is not JSON: {error}"))
             }
         }
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        let status = rejection.status();
-        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "body_broken" };
-        Self::new(status, code, rejection.body_text())
     }
 }
 

@@ -1,9 +1,8 @@
 //! `/api/v1/schedules`: runs that start by the clock.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -85,13 +84,9 @@ fn yes() -> bool {
 }
 
 /// `PUT /api/v1/schedules/{name}`: 201 when it is new, 200 when it replaces one.
-pub(super) async fn put(
-    State(api): State<Api>,
-    name: Name,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+pub(super) async fn put(State(api): State<Api>, name: Name, request: Request) -> Result<Response, Problem> {
     let Path(name) = name?;
-    let (wanted, cron, zone) = read(&api, &name, body::json(&body?)?).await?;
+    let (wanted, cron, zone) = read(&api, &name, body::json(request, body::SMALL).await?).await?;
     let known = api.fleet.schedule(&api.tenant, &name).await?;
     let schedule = Schedule {
         tenant: api.tenant.clone(),

@@ -1,9 +1,8 @@
 //! `/api/v1/workflows`: other people's workflows, as data.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
@@ -20,8 +19,8 @@ struct Listed {
 }
 
 /// `POST /api/v1/workflows`: 201 when it is new, 200 when exactly this was known.
-pub(super) async fn register(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
-    let workflow = Workflow::read(body::json(&body?)?)
+pub(super) async fn register(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let workflow = Workflow::read(body::json(request, body::SMALL).await?)
         .map_err(|problems| Problem::invalid("workflow_invalid", "the workflow cannot be used as it is", problems))?;
     if workflow.name == PIPELINE {
         let detail = format!("{PIPELINE:?} is the document workflow itself; give yours another name");

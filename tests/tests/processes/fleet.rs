@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use backends::stack::Stack;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::postgres::PostgresLedger;
-use ledger::{Ledger, RunRecord, RunSummary};
+use ledger::{Ledger, Misfire, RunRecord, RunSummary, Schedule};
 use protocol::workflow::queues;
 use protocol::{RunId, RunState, TaskState, TenantId};
 use reqwest::{Client, StatusCode};
@@ -194,6 +194,27 @@ impl Fleet {
             }
         }
         running
+    }
+
+    /// A schedule as recorded.
+    pub(crate) async fn schedule(&self, name: &str) -> Schedule {
+        self.ledger.schedule(&TenantId::default_tenant(), name).await.unwrap().unwrap()
+    }
+
+    /// Makes a schedule due that long ago, with another policy; returns when.
+    pub(crate) async fn set_back(&self, name: &str, time: SignedDuration, misfire: Misfire) -> Timestamp {
+        let schedule = self.schedule(name).await;
+        let due_at = schedule.next_at.unwrap() - time;
+        let back = Schedule { next_at: Some(due_at), misfire, ..schedule };
+        self.ledger.put_schedule(&back).await.unwrap();
+        due_at
+    }
+
+    /// Removes a schedule; returns what it was in the end.
+    pub(crate) async fn forget(&self, name: &str) -> Schedule {
+        let schedule = self.schedule(name).await;
+        self.ledger.remove_schedule(&schedule.tenant, name).await.unwrap();
+        schedule
     }
 
     /// Whether a dispatcher says that it leads.

@@ -117,3 +117,37 @@ async fn a_worker_of_ones_own_has_the_flags_of_the_stock_workers_except_those_of
     assert_eq!(version.trim(), "worker-payments 0.3.0");
     fleet.stop(Vec::new()).await;
 }
+
+#[tokio::test]
+async fn a_schedule_keeps_each_of_its_times_once_while_leaders_are_killed() {
+    let fleet = Fleet::without_processes().await;
+    let mut processes = with_payments(&fleet, &example("rates.csv")).await;
+    processes.push(fleet.start("dispatcher", &[]).await);
+    let wanted = json!({ "workflow": "payments-report", "input": read("run.json")["input"], "cron": "* * * * *" });
+    let url = processes[0].url("/api/v1/schedules/statements");
+    let put = fleet.client.put(url).json(&wanted).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::CREATED);
+    // Every minute is too seldom for a spec: as if the fleet had been away for five of them.
+    let five_minutes_ago = fleet.set_back("statements", jiff::SignedDuration::from_mins(5), ledger::Misfire::All).await;
+
+    fleet
+        .until("somebody leads", async || {
+            fleet.leads(&processes[0]).await || fleet.leads(&processes[STOCK.len() + 1]).await
+        })
+        .await;
+    let leader = if fleet.leads(&processes[0]).await { 0 } else { STOCK.len() + 1 };
+    processes.remove(leader).kill();
+
+    fleet
+        .until("the times have been made up for", async || {
+            let schedule = fleet.schedule("statements").await;
+            schedule.next_at > Some(jiff::Timestamp::now())
+        })
+        .await;
+    let last = fleet.forget("statements").await.last_at.unwrap();
+    let minutes = five_minutes_ago.duration_until(last).as_secs() / 60 + 1;
+    let runs: Vec<RunId> = fleet.runs().await.iter().map(|run| run.id).collect();
+    assert_eq!(i64::try_from(runs.len()).unwrap(), minutes, "one run for each minute");
+    fleet.all_succeed_and_are_recorded_once(&runs).await;
+    fleet.stop(processes).await;
+}
