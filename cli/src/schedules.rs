@@ -29,10 +29,15 @@ Examples:
 pub(crate) struct Schedules {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Where to ask and how to answer.
+#[derive(Debug, Args)]
+struct Access {
     #[command(flatten)]
     remote: Remote,
     /// Print one JSON object and nothing else.
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 
@@ -40,19 +45,22 @@ pub(crate) struct Schedules {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// All schedules, by name.
-    List,
+    List(Access),
     /// One schedule with its next five times.
-    Show {
-        /// Its name.
-        name: String,
-    },
+    Show(One),
     /// Make a schedule, or replace the one of that name.
     Set(Set),
     /// Remove a schedule. Runs that it started stay.
-    Remove {
-        /// Its name.
-        name: String,
-    },
+    Remove(One),
+}
+
+/// `flotilla schedules show` and `remove`
+#[derive(Debug, Args)]
+struct One {
+    /// Its name.
+    name: String,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// `flotilla schedules set`
@@ -81,6 +89,8 @@ struct Set {
     /// Keep it without letting it fire.
     #[arg(long)]
     disabled: bool,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// What happens with missed times.
@@ -115,8 +125,12 @@ struct Listed {
     schedules: Vec<Shown>,
 }
 
-pub(crate) fn main(command: &Schedules) -> ExitCode {
-    let client = match Client::new(&command.remote) {
+pub(crate) fn main(schedules: &Schedules) -> ExitCode {
+    let (Command::List(access)
+    | Command::Show(One { access, .. })
+    | Command::Set(Set { access, .. })
+    | Command::Remove(One { access, .. })) = &schedules.command;
+    let client = match Client::new(&access.remote) {
         Ok(client) => client,
         Err(error) => return refuse(&error.into()),
     };
@@ -124,7 +138,7 @@ pub(crate) fn main(command: &Schedules) -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(call(command, &client)));
+        .and_then(|runtime| runtime.block_on(call(&schedules.command, access.json, &client)));
     match answered.and_then(|text| Ok(print(&text)?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<client::Error>() {
@@ -136,23 +150,23 @@ pub(crate) fn main(command: &Schedules) -> ExitCode {
 }
 
 /// Makes the call; returns what to print.
-async fn call(schedules: &Schedules, client: &Client) -> anyhow::Result<String> {
-    let answer: Value = match &schedules.command {
-        Command::List => client.get("/api/v1/schedules").await?,
-        Command::Show { name } => client.get(&path(name)?).await?,
+async fn call(command: &Command, json: bool, client: &Client) -> anyhow::Result<String> {
+    let answer: Value = match command {
+        Command::List(_) => client.get("/api/v1/schedules").await?,
+        Command::Show(One { name, .. }) => client.get(&path(name)?).await?,
         Command::Set(set) => client.send(Method::PUT, &path(&set.name)?, &body(set)?).await?,
-        Command::Remove { name } => {
+        Command::Remove(One { name, .. }) => {
             client.send::<_, Value>(Method::DELETE, &path(name)?, &Value::Null).await?;
             json!({ "removed": name })
         }
     };
-    if schedules.json {
+    if json {
         return Ok(format!("{answer:#}\n"));
     }
-    Ok(match &schedules.command {
-        Command::List => table(&Listed::deserialize(&answer)?.schedules),
-        Command::Show { .. } | Command::Set(_) => details(&Shown::deserialize(&answer)?),
-        Command::Remove { name } => format!("removed {name}\n"),
+    Ok(match command {
+        Command::List(_) => table(&Listed::deserialize(&answer)?.schedules),
+        Command::Show(_) | Command::Set(_) => details(&Shown::deserialize(&answer)?),
+        Command::Remove(One { name, .. }) => format!("removed {name}\n"),
     })
 }
 

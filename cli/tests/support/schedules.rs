@@ -74,7 +74,7 @@ async fn a_schedule_with_problems_is_told_all_of_them() {
 
 /// `flotilla schedules …` against that server.
 fn schedules(server: &Server, arguments: &[&str]) -> Ran {
-    let output = flotilla().args(["schedules", "--url", &server.base]).args(arguments).output().unwrap();
+    let output = flotilla().arg("schedules").args(arguments).args(["--url", &server.base]).output().unwrap();
     Ran::from(output)
 }
 

@@ -206,11 +206,7 @@ impl Shared {
             let link = self.link(deadline).await?;
             match queue.set_up(&link, self.config.declare).await {
                 Ok(_) => break,
-                // What RabbitMQ did not refuse in so many words was lost with the connection.
-                Err(SetupError::Refused { reason, .. }) if !link.is_connected() => {
-                    self.try_again(Error::Unavailable(reason), deadline).await?;
-                }
-                Err(error) => return Err(error.for_queue(name)),
+                Err(error) => self.try_again(error.for_queue(name), deadline).await?,
             }
         }
         self.queues.add(queue);

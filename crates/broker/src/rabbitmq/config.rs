@@ -72,6 +72,17 @@ pub enum SetupError {
         /// RabbitMQ's own words.
         reason: String,
     },
+    /// Our user may not declare it.
+    #[error(
+        "RabbitMQ does not let this user declare queue {queue:?}: {reason}. Grant it the permission to configure the \
+         fleet's queues, or declare the queue and start without declaring queues"
+    )]
+    Forbidden {
+        /// The queue, prefix included.
+        queue: String,
+        /// RabbitMQ's own words.
+        reason: String,
+    },
     /// RabbitMQ refused something else.
     #[error("RabbitMQ refused to set up queue {queue:?}: {reason}")]
     Refused {
@@ -87,8 +98,9 @@ impl SetupError {
     pub(super) fn for_queue(self, name: &str) -> Error {
         match self {
             Self::Missing(_) => Error::UnknownQueue(name.to_owned()),
-            Self::Url | Self::Unreachable { .. } => Error::Unavailable(self.to_string()),
-            Self::Name(_) | Self::Mismatch { .. } | Self::Refused { .. } => {
+            // What is not said to be for good may pass: a node that is down, a queue without a leader.
+            Self::Url | Self::Unreachable { .. } | Self::Refused { .. } => Error::Unavailable(self.to_string()),
+            Self::Name(_) | Self::Mismatch { .. } | Self::Forbidden { .. } => {
                 Error::QueueRefused { queue: name.to_owned(), reason: self.to_string() }
             }
         }

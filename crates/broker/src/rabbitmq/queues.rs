@@ -13,6 +13,7 @@ use crate::Error;
 
 /// "Without limit" for the dead letters: a quorum queue of RabbitMQ 4 has a limit of 20 when none is given.
 const NO_LIMIT: i32 = i32::MAX;
+const ACCESS_REFUSED: u16 = 403;
 const PRECONDITION_FAILED: u16 = 406;
 pub(super) const NOT_FOUND: u16 = 404;
 
@@ -147,6 +148,9 @@ impl Queue {
         let queue = self.address.to_string();
         match error.kind() {
             ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND => SetupError::Missing(queue),
+            ErrorKind::ProtocolError(refusal) if refusal.get_id() == ACCESS_REFUSED => {
+                SetupError::Forbidden { queue, reason: refusal.get_message().to_string() }
+            }
             ErrorKind::ProtocolError(refusal) if refusal.get_id() == PRECONDITION_FAILED => {
                 let reason = refusal.get_message().to_string();
                 let quoted = reason.split_once("inequivalent arg '").and_then(|(_, rest)| rest.split_once('\''));
