@@ -13,6 +13,7 @@ use crate::runs::Runs;
 use crate::status::Status;
 use crate::submit::Submit;
 use crate::watch::Watch;
+use crate::schedules::Schedules;
 
 /// Turns documents into answers with evidence.
 #[derive(Debug, Parser)]
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Inspect(crate::inspect::Inspect),
     /// Show, replay or drop messages that nobody could handle.
     DeadLetters(crate::dead_letters::Command),
+    /// Show and change what a fleet starts by the clock.
+    Schedules(Schedules),
 }
 
 /// `flotilla run`

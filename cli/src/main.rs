@@ -20,6 +20,7 @@ mod remote;
 mod result;
 mod run;
 mod runs;
+mod schedules;
 mod scratch;
 mod serve;
 mod status;
@@ -48,5 +49,6 @@ fn main() -> ExitCode {
         args::Command::Runs(command) => runs::main(&command),
         args::Command::Inspect(command) => inspect::main(command),
         args::Command::DeadLetters(command) => dead_letters::main(command),
+        args::Command::Schedules(command) => schedules::main(&command),
     }
 }

@@ -18,9 +18,13 @@ mod out;
 mod patience;
 #[path = "support/remote.rs"]
 mod remote;
+#[path = "support/schedules.rs"]
+mod schedules;
 #[path = "support/serving.rs"]
 mod serving;
 #[path = "support/state.rs"]
 mod state;
 #[path = "support/usage.rs"]
 mod usage;
+#[path = "support/workflows.rs"]
+mod workflows;

@@ -21,10 +21,14 @@ use crate::submission::Desk;
 mod events;
 mod dead_letters;
 mod operations;
+mod body;
+mod orders;
 mod problem;
 mod runs;
+mod schedules;
 mod server;
 mod upload;
+mod workflows;
 
 pub use problem::Problem;
 
@@ -59,6 +63,10 @@ impl Api {
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .route("/api/v1/runs", post(runs::submit).route_layer(room).get(runs::list))
+            .route("/api/v1/schedules", get(schedules::list))
+            .route("/api/v1/schedules/{name}", get(schedules::show).put(schedules::put).delete(schedules::remove))
+            .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
+            .route("/api/v1/workflows/{name}", get(workflows::show))
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/events", get(events::events))
@@ -119,7 +127,8 @@ const WELCOME: &str = "\
 Flotilla: a document and questions in, answers with evidence out.
 
   POST   /api/v1/runs              submit: multipart fields `file` and, if you like, `request` (JSON);
-                                   or the bare document as body with ?name=FILE
+                                   or the bare document as body with ?name=FILE;
+                                   or JSON {workflow, input} for a workflow of your own
   GET    /api/v1/runs              runs, newest first (?limit=, ?before=RUN)
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
@@ -129,6 +138,10 @@ Flotilla: a document and questions in, answers with evidence out.
   GET    /api/v1/queues            how full the queues are
   GET    /api/v1/tasks             tasks in hand (?state=active) or waiting for a timer (?state=scheduled)
   GET    /api/v1/dead-letters      messages nobody could handle; POST .../replay, .../drop
+  POST   /api/v1/workflows         register a workflow of your own (JSON)
+  GET    /api/v1/workflows         workflows; /api/v1/workflows/NAME for one
+  PUT    /api/v1/schedules/NAME    start runs by the clock (JSON {workflow, input, cron, time_zone});
+                                   GET shows it, DELETE removes it; GET /api/v1/schedules lists them
   GET    /metrics, /livez, /readyz for Prometheus and probes
 
 Try:

@@ -1,11 +1,14 @@
 //! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, looks for lost jobs,
 //! and ends what waits for a message that became poison.
+//! Keeps time for every run: releases what is queued, fires timers, deadlines and schedules, sweeps the outbox.
 
 use std::time::Duration;
 
 use backends::fleet::{Error, Fleet, Lost, Told};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+
+use crate::schedules;
 
 /// The longest time between two turns: how late a timer set by another process may fire.
 const TURN: Duration = Duration::from_millis(250);
@@ -77,6 +80,7 @@ async fn keep_time(fleet: &Fleet, shutdown: &CancellationToken) {
 
 async fn turn(fleet: &Fleet) -> Result<(), Error> {
     while fleet.fire_due().await? > 0 {}
+    while schedules::fire_due(fleet, Timestamp::now()).await? > 0 {}
     while fleet.admit().await? > 0 {}
     while fleet.sweep_outbox(STRANDED).await? > 0 {}
     Ok(())

@@ -10,4 +10,5 @@ mod measuring;
 #[cfg(feature = "fleet")]
 pub mod process;
 pub mod results;
+pub mod schedules;
 pub mod submission;

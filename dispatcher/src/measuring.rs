@@ -26,12 +26,17 @@ pub(crate) async fn run(fleet: &Fleet) {
 /// Asks the broker alone, so that it is told also while the ledger is away.
 async fn depths(fleet: &Fleet) {
     let mut timer = interval(EVERY);
+    let mut queues: BTreeSet<String> = QUEUES.map(str::to_owned).into();
     loop {
         timer.tick().await;
-        for queue in QUEUES {
+        // Those that workflows name come from the ledger; while it is away, those that are known already will do.
+        if let Ok(names) = fleet.queue_names().await {
+            queues = names;
+        }
+        for queue in &queues {
             match fleet.waiting(queue).await {
                 #[expect(clippy::cast_precision_loss, reason = "a gauge; queues stay far below 2^53 messages")]
-                Ok(waiting) => gauge!("flotilla_queue_depth", "queue" => queue).set(waiting as f64),
+                Ok(waiting) => gauge!("flotilla_queue_depth", "queue" => queue.clone()).set(waiting as f64),
                 Err(error) => tracing::debug!(error = %error, queue, "a queue could not be measured"),
             }
         }
@@ -55,8 +60,9 @@ async fn waits(fleet: &Fleet) {
 
 async fn oldest(fleet: &Fleet) -> Result<(), Error> {
     let backlog = fleet.backlog().await?;
-    for queue in protocol::workflow::queues::WORK {
-        let oldest = backlog.get(queue).and_then(|backlog| backlog.oldest);
+    let work = protocol::workflow::queues::WORK.map(str::to_owned);
+    for queue in backlog.keys().cloned().chain(work).collect::<BTreeSet<_>>() {
+        let oldest = backlog.get(&queue).and_then(|backlog| backlog.oldest);
         gauge!("flotilla_queue_oldest_age_seconds", "queue" => queue).set(oldest.map_or(0.0, age));
     }
     Ok(())

@@ -10,6 +10,10 @@ use protocol::stages::{Collate, ExtractText};
 use protocol::{Payload, Task};
 use serde::de::DeserializeOwned;
 
+mod outputs;
+
+pub use outputs::outputs;
+
 /// A result that could not be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -89,7 +93,7 @@ fn output<T: Task>(record: &RunRecord) -> Option<&Payload> {
     task_run.output.as_ref()
 }
 
-async fn load<V: DeserializeOwned>(payload: &Payload, objects: &dyn Objects) -> Result<V, Error> {
+pub(crate) async fn load<V: DeserializeOwned>(payload: &Payload, objects: &dyn Objects) -> Result<V, Error> {
     Ok(match payload {
         Payload::Inline(value) => serde_json::from_value(value.clone())?,
         Payload::Artifact(artifact) => serde_json::from_slice(&objects.get_checked(artifact).await?)?,

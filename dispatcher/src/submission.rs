@@ -9,7 +9,12 @@ use ledger::{NewRun, Submitted};
 use objects::Objects;
 use protocol::request::ExtractionRequest;
 use protocol::{Payload, RunId, TenantId, stages};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+mod orders;
+
+pub use orders::Order;
 
 /// Takes documents in.
 #[derive(Clone)]
@@ -117,7 +122,7 @@ impl Desk {
             id: RunId::new(),
             tenant,
             workflow: stages::PIPELINE.to_owned(),
-            input: self.input(&request).await?,
+            input: input(serde_json::to_value(&request)?, self.objects.as_ref()).await?,
             idempotency_key,
             priority,
         };
@@ -148,18 +153,17 @@ impl Desk {
         }
         Ok(())
     }
+}
 
-    /// The request, inline or, when it has many long prompts, by reference.
-    async fn input(&self, request: &ExtractionRequest) -> Result<Payload, Error> {
-        let value = serde_json::to_value(request)?;
-        let bytes = serde_json::to_vec(&value)?;
-        if bytes.len() <= Payload::INLINE_LIMIT {
-            return Ok(Payload::Inline(value));
-        }
-        // Named by its content, so that the same submission has the same input.
-        let key = format!("requests/{:x}.json", Sha256::digest(&bytes));
-        Ok(Payload::Artifact(self.objects.put(&key, &bytes, "application/json").await?))
+/// What a run starts with, inline or, when it is large, by reference.
+async fn input(value: Value, objects: &dyn Objects) -> Result<Payload, Error> {
+    let bytes = serde_json::to_vec(&value)?;
+    if bytes.len() <= Payload::INLINE_LIMIT {
+        return Ok(Payload::Inline(value));
     }
+    // Named by its content, so that the same submission has the same input.
+    let key = format!("requests/{:x}.json", Sha256::digest(&bytes));
+    Ok(Payload::Artifact(objects.put(&key, &bytes, "application/json").await?))
 }
 
 /// SHA-256 of a file in lower-case hex, read in pieces.

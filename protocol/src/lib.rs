@@ -16,6 +16,7 @@ pub mod presence;
 pub mod request;
 pub mod result;
 pub mod run_event;
+pub mod shape;
 pub mod stages;
 pub mod state;
 pub mod task;

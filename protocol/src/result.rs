@@ -58,6 +58,26 @@ pub struct ExtractionResult {
     pub stages: Vec<StageSummary>,
 }
 
+/// The result of a run of a workflow that is not the document workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowResult {
+    /// The run.
+    pub run_id: RunId,
+    /// Name of its workflow.
+    pub workflow: String,
+    /// `succeeded`, `failed` or `cancelled`.
+    pub status: RunState,
+    /// By task: what the tasks that no other one waits for left behind. A mapped task leaves a list, in the order of the
+    /// items, with null for those that failed. Tasks that left nothing are missing.
+    pub outputs: BTreeMap<String, Value>,
+    /// By task, or under `run`: what went wrong.
+    pub errors: BTreeMap<String, ResultError>,
+    /// What the run consumed at providers.
+    pub usage: Usage,
+    /// How each task went, in order.
+    pub stages: Vec<StageSummary>,
+}
+
 /// Which document a result is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentSummary {

@@ -1,15 +1,18 @@
 //! A workflow is a named, versioned DAG of tasks, as data.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use petgraph::algo::{tarjan_scc, toposort};
-use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::task::Task;
 use crate::time::{millis, optional_millis};
+
+mod read;
+mod validate;
+
+pub use validate::{InvalidWorkflow, is_name};
 
 /// Names of the queues that every fleet has.
 pub mod queues {
@@ -28,6 +31,9 @@ pub mod queues {
 
     /// The queues that carry jobs.
     pub const WORK: [&str; 3] = [FILE_PROCESSING, API_PROCESSING, DEFAULT];
+
+    /// The queues that carry something else than jobs.
+    pub const RESERVED: [&str; 3] = [CALLBACKS, LOGGING, DEAD_LETTER];
 }
 
 /// A DAG of tasks. Build it with [`Workflow::named`] and [`Workflow::task`], check it with
@@ -142,16 +148,6 @@ fn default_queue() -> String {
     queues::DEFAULT.to_owned()
 }
 
-/// Why a workflow cannot be run. All problems are reported at once.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("workflow {workflow:?} is not usable: {}", problems.join("; "))]
-pub struct InvalidWorkflow {
-    /// Name of the workflow.
-    pub workflow: String,
-    /// One sentence per problem, naming the task and the fix.
-    pub problems: Vec<String>,
-}
-
 impl Workflow {
     /// An empty workflow, version 1.
     #[must_use]
@@ -186,6 +182,20 @@ impl Workflow {
         self.tasks.iter().find(|task| task.name == name)
     }
 
+    /// The queues that its jobs go to, each once, in the order of the tasks.
+    #[must_use]
+    pub fn queues(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.tasks.iter().map(|task| task.queue.as_str()).filter(|queue| seen.insert(*queue)).collect()
+    }
+
+    /// The tasks that no other one waits for.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<&TaskSpec> {
+        let parents: HashSet<&str> = self.tasks.iter().flat_map(|task| &task.parents).map(String::as_str).collect();
+        self.tasks.iter().filter(|task| !parents.contains(task.name.as_str())).collect()
+    }
+
     /// Every task that has to end before `name` can start, directly or not.
     #[must_use]
     pub fn ancestors(&self, name: &str) -> Vec<&TaskSpec> {
@@ -199,78 +209,6 @@ impl Workflow {
             }
         }
         self.tasks.iter().filter(|task| seen.contains(task.name.as_str())).collect()
-    }
-
-    /// Checks names, parents, policies and that the graph has no cycle.
-    ///
-    /// # Errors
-    /// [`InvalidWorkflow`] with every problem found; a cycle is named by its tasks.
-    pub fn validate(&self) -> Result<(), InvalidWorkflow> {
-        let mut problems = self.task_problems();
-        if problems.is_empty() {
-            problems.extend(self.cycle_problem());
-        }
-        if problems.is_empty() { Ok(()) } else { Err(InvalidWorkflow { workflow: self.name.clone(), problems }) }
-    }
-
-    fn task_problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.name.is_empty() {
-            problems.push("the workflow has no name".to_owned());
-        }
-        if self.tasks.is_empty() {
-            problems.push("it has no tasks".to_owned());
-        }
-        let mut names = HashSet::new();
-        for task in &self.tasks {
-            let name = &task.name;
-            if name.is_empty() {
-                problems.push("a task has no name".to_owned());
-            }
-            if !names.insert(name.as_str()) {
-                problems.push(format!("two tasks are called {name:?}; give one another name"));
-            }
-            for parent in &task.parents {
-                if self.spec(parent).is_none() {
-                    problems.push(format!("task {name:?} waits for {parent:?}, which does not exist"));
-                }
-            }
-            if let Some(source) = &task.map_over
-                && !task.parents.contains(source)
-            {
-                problems.push(format!("task {name:?} maps over {source:?}, which must also be its parent"));
-            }
-            if task.retry.max_attempts == 0 {
-                problems.push(format!("task {name:?} allows no attempt; set retry.max_attempts to 1 or more"));
-            }
-            if !(0.0..=1.0).contains(&task.retry.jitter) {
-                problems.push(format!("task {name:?}: retry.jitter must lie between 0 and 1"));
-            }
-            if !task.retry.factor.is_finite() || task.retry.factor < 1.0 {
-                problems.push(format!("task {name:?}: retry.factor must be 1 or more"));
-            }
-            if task.timeouts.soft.is_some_and(|soft| soft >= task.timeouts.hard) {
-                problems.push(format!("task {name:?}: the soft timeout must be shorter than the hard one"));
-            }
-        }
-        problems
-    }
-
-    fn cycle_problem(&self) -> Option<String> {
-        let mut graph: DiGraph<&str, ()> = DiGraph::new();
-        let nodes: BTreeMap<&str, NodeIndex> =
-            self.tasks.iter().map(|task| (task.name.as_str(), graph.add_node(&task.name))).collect();
-        for task in &self.tasks {
-            for parent in &task.parents {
-                graph.add_edge(nodes[parent.as_str()], nodes[task.name.as_str()], ());
-            }
-        }
-        toposort(&graph, None).err()?;
-        let cycle =
-            tarjan_scc(&graph).into_iter().find(|group| group.len() > 1 || graph.contains_edge(group[0], group[0]))?;
-        let mut names: Vec<&str> = cycle.into_iter().map(|node| graph[node]).collect();
-        names.sort_unstable();
-        Some(format!("tasks wait for each other in a cycle: {}", names.join(" → ")))
     }
 }
 
@@ -365,51 +303,5 @@ impl<T> TaskBuilder<'_, T> {
     #[must_use]
     pub fn add(self) -> TaskHandle<T> {
         TaskHandle { name: self.spec.name.clone(), contract: PhantomData }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn workflow(tasks: &[(&str, &[&str])]) -> Workflow {
-        let mut flow = Workflow::named("test");
-        for (name, parents) in tasks {
-            let mut spec = TaskSpec::named(*name);
-            spec.parents = parents.iter().map(|parent| (*parent).to_owned()).collect();
-            flow.tasks.push(spec);
-        }
-        flow
-    }
-
-    #[test]
-    fn a_diamond_is_usable() {
-        let flow = workflow(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
-        assert_eq!(flow.validate(), Ok(()));
-        let ancestors: Vec<&str> = flow.ancestors("d").iter().map(|task| task.name.as_str()).collect();
-        assert_eq!(ancestors, ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn a_cycle_is_refused_and_named() {
-        let flow = workflow(&[("start", &[]), ("a", &["start", "c"]), ("b", &["a"]), ("c", &["b"])]);
-        let problems = flow.validate().unwrap_err().problems;
-        assert_eq!(problems, ["tasks wait for each other in a cycle: a → b → c"]);
-    }
-
-    #[test]
-    fn a_task_that_waits_for_itself_is_a_cycle() {
-        let problems = workflow(&[("a", &["a"])]).validate().unwrap_err().problems;
-        assert_eq!(problems, ["tasks wait for each other in a cycle: a"]);
-    }
-
-    #[test]
-    fn every_problem_is_reported_at_once() {
-        let mut flow = workflow(&[("a", &["ghost"]), ("a", &[])]);
-        flow.tasks[1].retry.max_attempts = 0;
-        flow.tasks[1].map_over = Some("b".to_owned());
-        let problems = flow.validate().unwrap_err().problems;
-        assert_eq!(problems.len(), 4, "{problems:?}");
-        assert!(problems[0].contains("ghost"));
     }
 }

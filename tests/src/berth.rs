@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use backends::stack::{self, Database};
 use clap::Parser;
-use lapin::options::QueueDeleteOptions;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -148,6 +149,18 @@ impl Berth {
         environment
     }
 
+    /// Makes a queue of that name that is not as the fleet wants it.
+    ///
+    /// # Panics
+    /// When RabbitMQ refuses.
+    pub async fn make_foreign_queue(&self, name: &str) {
+        let connection = lapin::Connection::connect(&self.amqp, lapin::ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let address = format!("{}{name}", self.servers().queue_prefix);
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(address.into(), options, FieldTable::default()).await.unwrap();
+    }
+
     fn expect_servers(&self) {
         let (amqp, postgres) = (self.amqp.clone(), self.database().postgres_url.clone());
         let (rabbitmq, database) = aside(async move {
@@ -175,7 +188,8 @@ impl Drop for Berth {
         let given_back = std::panic::catch_unwind(move || {
             delete_keys(&redis, &prefix);
             aside(async move {
-                delete_queues(&amqp, &prefix).await;
+                let own = queues_of_workflows(&url, &schema).await;
+                delete_queues(&amqp, &prefix, own).await;
                 drop_schema(&url, &schema).await;
             });
         });
@@ -204,10 +218,24 @@ async fn within<T, E: std::fmt::Display>(answer: impl Future<Output = Result<T, 
     }
 }
 
-async fn delete_queues(amqp: &str, prefix: &str) {
+/// The queues that workflows in the ledger name: processes made them when they were first used.
+async fn queues_of_workflows(url: &str, schema: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let exists = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(format!("{schema}.workflows"));
+    let exists: bool = exists.fetch_one(&mut connection).await.unwrap();
+    if !exists {
+        return Vec::new();
+    }
+    let statement = AssertSqlSafe(format!(
+        "SELECT DISTINCT task ->> 'queue' FROM {schema}.workflows, jsonb_array_elements(definition::jsonb -> 'tasks') AS task"
+    ));
+    sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap()
+}
+
+async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
     let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    for queue in backends::fleet::topology(1).queues {
+    for queue in backends::fleet::topology(1).queues.into_iter().chain(own) {
         channel.queue_delete(format!("{prefix}{queue}").into(), QueueDeleteOptions::default()).await.unwrap();
     }
 }

@@ -4,6 +4,10 @@
 
 #[path = "fleet/capacity.rs"]
 mod capacity;
+#[path = "fleet/clockwork.rs"]
+mod clockwork;
+#[path = "fleet/example.rs"]
+mod example;
 #[path = "fleet/failing.rs"]
 mod failing;
 #[path = "fleet/fan_out.rs"]
@@ -12,6 +16,8 @@ mod fan_out;
 mod harness;
 #[path = "fleet/poison.rs"]
 mod poison;
+#[path = "fleet/own_queues.rs"]
+mod own_queues;
 #[path = "fleet/running.rs"]
 mod running;
 #[path = "fleet/stopping.rs"]
@@ -75,6 +81,18 @@ specs! {
     }
     telling {
         what_handlers_log_is_on_record_in_order_and_so_are_the_ends_of_tasks_and_run
+    clockwork {
+        a_schedule_starts_a_run_when_its_time_comes
+        several_clocks_that_fire_at_once_start_one_run_for_each_time
+        a_missed_time_is_left_out_or_made_up_for_as_the_schedule_says
+    }
+    example {
+        the_payments_of_the_example_are_matched_with_their_invoices
+    }
+    own_queues {
+        a_task_on_a_queue_of_its_own_is_done_by_whoever_serves_that_queue
+        a_job_on_a_queue_that_nobody_serves_waits_for_a_worker_that_starts_later
+        workers_that_share_a_queue_pass_on_what_the_other_one_serves
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other
@@ -83,4 +101,11 @@ specs! {
         shutting_down_lets_a_running_task_finish
         what_one_process_leaves_unfinished_the_next_one_finishes_without_repeating_finished_tasks
     }
+}
+
+/// Queues in memory have no properties.
+#[test]
+fn a_queue_that_the_broker_refuses_fails_its_tasks_and_holds_up_no_others() {
+    let spec = own_queues::a_queue_that_the_broker_refuses_fails_its_tasks_and_holds_up_no_others;
+    world::play(world::World::servers(), spec);
 }

@@ -14,6 +14,8 @@ mod manual;
 mod model;
 #[path = "processes/poison.rs"]
 mod poison;
+#[path = "processes/own_tasks.rs"]
+mod own_tasks;
 #[path = "processes/process.rs"]
 mod process;
 #[path = "processes/sticky.rs"]

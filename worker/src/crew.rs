@@ -68,6 +68,7 @@ impl Crew {
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         let share = Share { slots, stop: self.shutdown.child_token(), in_hand: Arc::default() };
         let (mut common, mut preferred) = (Vec::new(), Vec::new());
+        self.runner.ports.broker.offer(&self.queues).await?;
         for queue in &self.queues {
             // Its own first: who has run a task here can be preferred from then on.
             preferred.extend(self.preferred_consumer(queue, prefetch).await?);
@@ -299,8 +300,9 @@ impl Intake {
 }
 
 async fn work(runner: Arc<Runner>, drain: Drain, delivery: Delivery, held: (OwnedSemaphorePermit, InHand)) {
-    runner.handle(delivery, &drain).await;
-    drop(held);
+    let (slot, in_hand) = held;
+    runner.handle(delivery, slot, &drain).await;
+    drop(in_hand);
 }
 
 /// Never started, so this delivery does not count.

@@ -27,6 +27,7 @@ mod runner;
 mod size;
 pub mod stages;
 mod time_limits;
+mod unserved;
 mod worker;
 
 pub use autoscale::Autoscale;

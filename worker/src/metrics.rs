@@ -14,6 +14,8 @@ pub(crate) const IN_FLIGHT: &str = "flotilla_tasks_in_flight";
 pub(crate) const DUPLICATES: &str = "flotilla_duplicates_dropped_total";
 /// Leases lost while their attempt was under way.
 pub(crate) const LEASES_LOST: &str = "flotilla_leases_lost_total";
+/// Jobs put back at the end of their queue for want of a handler, by `queue`.
+pub(crate) const PASSED_ON: &str = "flotilla_jobs_passed_on_total";
 /// Unreadable messages sent to the dead letters, by `queue`.
 pub(crate) const UNREADABLE: &str = "flotilla_messages_unreadable_total";
 /// Events of runs put on record.

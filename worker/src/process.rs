@@ -1,4 +1,6 @@
 //! A worker as a process of its own: flags, connections, the queues it serves, its end.
+//!
+//! [`Process`] is all that a program of somebody's own needs: `docs/adding-a-task.md` walks through one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +23,11 @@ use text::Extractor;
 
 use crate::capacity::Capacity;
 use crate::stages::{self, Tools};
-use crate::{Config, InFlight, Ports, Worker, callbacks, flags, logging};
+use crate::{Builder, Config, InFlight, Ports, Worker, callbacks, flags, logging};
+
+mod own;
+
+pub use own::Process;
 
 /// How long an attempt is protected without a sign of life: what a killed worker's task waits before it restarts.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -52,15 +58,25 @@ struct Flags {
     logging: Logging,
 }
 
-/// The whole of a worker's `main`: `role` is its name in logs, `queues` what it serves unless `--queues` says otherwise.
-pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
+/// The whole of a worker's `main`.
+fn main(process: Process) -> ExitCode {
+    let (role, queues) = (process.role, process.queues);
     // Child processes that read untrusted files are this same program in another role.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == text::CHILD_ARGUMENT) {
         return text::child_main();
     }
-    let command = Flags::command().name(role).mut_arg("queues", |argument| {
+    let mut command = Flags::command().name(role).mut_arg("queues", |argument| {
         if queues.is_empty() { argument.required(true) } else { argument.default_values(queues) }
     });
+    if let Some(version) = process.version {
+        command = command.version(version);
+    }
+    if !process.stages {
+        let models = ["model_url", "model", "model_key", "model_context", "model_timeout"];
+        for flag in models.into_iter().chain(["max_memory_per_child", "max_tasks_per_child"]) {
+            command = command.mut_arg(flag, |argument| argument.hide(true));
+        }
+    }
     let parsed = Flags::from_arg_matches(&command.clone().get_matches());
     let flags = match parsed.and_then(|flags| flags.capacity.check(command).map(|()| flags)) {
         Ok(flags) => flags,
@@ -71,7 +87,7 @@ pub fn main(role: &'static str, queues: &'static [&'static str]) -> ExitCode {
     }
     let outcome = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(role, flags, shutdown))
+        runtime.block_on(run(process, flags, shutdown))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,7 +101,8 @@ fn fail(role: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(role: &'static str, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+    let role = process.role;
     let metrics = Metrics::install()?;
     let stack = flags.servers.connect().await?;
     let grace = flags.capacity.grace();
@@ -153,18 +170,28 @@ fn worker_config(name: String, capacity: &Capacity, queues: Vec<String>, grace: 
     Config { name, queues, concurrency, prefetch, lease_ttl: LEASE, grace }
 }
 
-fn stage_worker(config: Config, flags: &Flags, stack: &Stack) -> anyhow::Result<Worker> {
-    let capacity = &flags.capacity;
-    let concurrency = config.concurrency;
-    let extractor = Extractor::new(capacity.text(text::Config::discover()?));
-    let model = resolve(flags.model.config())?;
+async fn worker(process: Process, config: Config, flags: &Flags, stack: &Stack) -> anyhow::Result<Worker> {
+    let (capacity, concurrency) = (&flags.capacity, config.concurrency);
     let ports = Ports {
         broker: Arc::clone(&stack.broker),
         objects: capacity.cached(Arc::clone(&stack.objects)),
         coordination: Arc::clone(&stack.coordination),
     };
-    let builder = capacity.apply(Worker::builder(ports, config));
-    Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
+    let mut builder = capacity.apply(Worker::builder(ports.clone(), config));
+    if process.stages {
+        builder = with_stages(builder, flags, concurrency)?;
+    }
+    for register in process.handlers {
+        builder = register(builder, ports.clone()).await?;
+    }
+    Ok(builder.build())
+}
+
+/// Adds the six stages and what they work with.
+fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::Result<Builder> {
+    let extractor = Extractor::new(flags.capacity.text(text::Config::discover()?));
+    let model = resolve(flags.model.config())?;
+    Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }))
 }
 
 /// Ready when the broker is there and, for those that keep the books, the ledger answers.

@@ -13,7 +13,7 @@ use protocol::message::WIRE_VERSION;
 use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, RunId, TaskError};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use crate::reporter::{Reporter, Reports};
 use crate::restraint::Restraint;
 use crate::returns::Returns;
 use crate::time_limits::TimeLimits;
+use crate::unserved::{may_be_passed_on, pass_on};
 use crate::worker::Ports;
 
 /// An attempt that ends within this is reported when it ends, not when it starts.
@@ -73,9 +74,14 @@ enum End {
 }
 
 impl Runner {
-    /// Runs a delivered job and settles the delivery.
-    pub(crate) async fn handle(&self, delivery: Delivery, drain: &Drain) {
+    /// Runs a delivered job in a slot and settles the delivery.
+    pub(crate) async fn handle(&self, delivery: Delivery, slot: OwnedSemaphorePermit, drain: &Drain) {
         let verdict = match protocol::wire::decode_job(&delivery.message.body) {
+            Ok(job) if !self.handlers.contains_key(job.task.as_str()) && may_be_passed_on(&delivery.message) => {
+                drop(slot);
+                tracing::debug!(task.name = %job.task, "no handler here, the job is passed on");
+                pass_on(self.ports.broker.as_ref(), &delivery.message, &drain.soft).await
+            }
             Ok(job) => self.work(Arc::new(self.limited(job)), delivery.redeliveries > 0, drain).await,
             Err(error) => {
                 tracing::error!(message.id = %delivery.message.id, error = %error, "an unreadable job goes to the dead letters");
@@ -169,7 +175,14 @@ impl Runner {
         let Some(handler) = self.handlers.get(job.task.as_str()).map(Arc::clone) else {
             return End::Outcome(retry(TaskError::transient(
                 "task_not_served",
-                format!("this worker has no handler for task {:?}; it serves {:?}", job.task, self.served()),
+                format!(
+                    "no worker that took it from queue {:?} has a handler for task {:?}; the last one, {}, serves {:?}. \
+                     Start a worker that serves it, best with a queue of its own",
+                    job.queue,
+                    job.task,
+                    self.name,
+                    self.served()
+                ),
             )));
         };
         let soft_deadline = job.timeouts.soft.map(|soft| Instant::now() + soft);

@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Waits until the result is there.
-    async fn result(&self, accepted: &Value) -> Value {
+    pub(crate) async fn result(&self, accepted: &Value) -> Value {
         let wait = async {
             loop {
                 let (status, body) = self.get(accepted["result_url"].as_str().unwrap()).await;
@@ -179,7 +179,7 @@ async fn hostile_calls_get_a_clear_4xx() {
         ("bad request", bad_request, kind, 422, "request_invalid"),
         ("not JSON", not_json, kind, 400, "request_not_json"),
         ("two requests", two_requests, kind, 422, "one_request_only"),
-        ("JSON without a form", b"{}".to_vec(), "application/json", 415, "form_expected"),
+        ("JSON that names no workflow", b"{}".to_vec(), "application/json", 422, "request_invalid"),
         ("broken form", b"--edge\r\nnonsense".to_vec(), kind, 400, "multipart_invalid"),
         ("too large", vec![b'x'; 2 * 1024 * 1024], "text/plain", 413, "too_large"),
     ];

@@ -2,6 +2,7 @@
 //!
 //! The same code serves a fleet of processes and the embedded system; only the ports behind it differ.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use jiff::Timestamp;
 use ledger::{Applied, Ledger, NewRun, RunEvents, RunRecord, RunSummary, Started, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
+use protocol::workflow::InvalidWorkflow;
 use protocol::workflow::queues;
-use protocol::{Callback, Job, Lifecycle, LifecycleEvent, RunId, RunState, TenantId, Workflow};
+use protocol::{Callback, Job, Lifecycle, LifecycleEvent, RunId, RunState, TaskError, TenantId, Workflow};
 use tokio::sync::broadcast;
 
 use marks::Marks;
@@ -22,6 +24,7 @@ mod lost;
 mod marks;
 mod operations;
 mod poison;
+mod schedules;
 mod window;
 
 pub use lost::{Found, Lost};
@@ -63,6 +66,9 @@ pub enum Error {
         /// The longest there can be.
         longest: Duration,
     },
+    /// The workflow cannot be run.
+    #[error(transparent)]
+    Workflow(#[from] InvalidWorkflow),
     /// The broker is away. What was recorded stays recorded and is published later.
     #[error(transparent)]
     Broker(#[from] broker::Error),
@@ -87,15 +93,42 @@ impl Fleet {
     /// Makes a workflow known.
     ///
     /// # Errors
-    /// When the name and version is known with other tasks; [`Error::TooLong`] when a task may take longer than a job can stay
-    /// with a worker.
+    /// When it cannot be run, or the name and version is known with other tasks; [`Error::TooLong`] when a task may take
+    /// longer than a job can stay with a worker.
     pub async fn register(&self, workflow: &Workflow) -> Result<(), Error> {
+        workflow.validate()?;
         if let Some(longest) = self.broker.settle_within()
             && let Some(spec) = workflow.tasks.iter().find(|spec| spec.timeouts.hard > longest)
         {
             return Err(Error::TooLong { task: spec.name.clone(), hard: spec.timeouts.hard, longest });
         }
         Ok(self.ledger.register(workflow).await?)
+    }
+
+    /// The latest version of every workflow, by name.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Error> {
+        Ok(self.ledger.workflows().await?)
+    }
+
+    /// The latest version of a workflow.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn workflow(&self, name: &str) -> Result<Option<Arc<Workflow>>, Error> {
+        Ok(self.ledger.workflow(name).await?)
+    }
+
+    /// Every queue of the fleet: those that all fleets have, and those that registered workflows name.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn queue_names(&self) -> Result<BTreeSet<String>, Error> {
+        let workflows = self.ledger.workflows().await?;
+        let named = workflows.iter().flat_map(|workflow| workflow.queues());
+        Ok(queues::WORK.into_iter().chain(queues::RESERVED).chain(named).map(str::to_owned).collect())
     }
 
     /// Records runs and releases what may start at once, so that a lone submission waits for no poll.
@@ -311,10 +344,38 @@ impl Fleet {
         Some(event)
     }
 
+    /// The jobs whose queues can be used; such as nobody used before come into being. A job for a queue that the broker
+    /// refuses fails its task: left in the outbox, it would hold up all others.
+    async fn deliverable(&self, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+        let names: BTreeSet<&str> = jobs.iter().map(|job| job.queue.as_str()).collect();
+        let mut refused: BTreeMap<String, String> = BTreeMap::new();
+        for name in names {
+            match self.broker.offer(&[name.to_owned()]).await {
+                Ok(()) => {}
+                Err(error @ (broker::Error::UnknownQueue(_) | broker::Error::QueueRefused { .. })) => {
+                    tracing::error!(queue = name, error = %error, "jobs cannot be handed out");
+                    refused.insert(name.to_owned(), error.to_string());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if refused.is_empty() {
+            return Ok(jobs);
+        }
+        let (lost, deliverable): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| refused.contains_key(&job.queue));
+        let events = lost.iter().map(|job| undeliverable(job, &refused[&job.queue])).collect();
+        let applied = self.ledger.apply(events, Timestamp::now()).await?;
+        // What follows may go to queues of its own.
+        Box::pin(self.carry_out(applied)).await?;
+        Ok(deliverable)
+    }
+
     async fn publish(&self, jobs: Vec<Job>) -> Result<(), Error> {
         if jobs.is_empty() {
             return Ok(());
         }
+        let jobs = self.deliverable(jobs).await?;
         let messages = jobs.iter().map(job_message).collect();
         self.broker.publish(messages).await?;
         histogram!("flotilla_outbox_batch_size").record(jobs.len() as f64);
@@ -323,15 +384,21 @@ impl Fleet {
     }
 }
 
-/// The queues of a fleet.
+/// The queues that every fleet has. Those that only some workflow names are offered when they are first used.
 #[must_use]
 pub fn topology(delivery_limit: u32) -> Topology {
-    let others = [queues::CALLBACKS, queues::LOGGING, queues::DEAD_LETTER];
     Topology {
-        queues: queues::WORK.into_iter().chain(others).map(str::to_owned).collect(),
+        queues: queues::WORK.into_iter().chain(queues::RESERVED).map(str::to_owned).collect(),
         dead_letter: queues::DEAD_LETTER.to_owned(),
         delivery_limit,
     }
+}
+
+/// The event that ends an attempt whose job cannot be put into any queue.
+fn undeliverable(job: &Job, reason: &str) -> (RunId, Event) {
+    let message = format!("task {:?} cannot be handed out: {reason}", job.task);
+    let error = TaskError::permanent("queue_unusable", message);
+    (job.run_id, Event::Lost { task_run: job.task_run_id, attempt: job.attempt, error })
 }
 
 fn job_message(job: &Job) -> Message {

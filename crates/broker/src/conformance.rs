@@ -21,6 +21,7 @@ use crate::{Broker, Consumer, Delivery, Depth, Message, Topology, Verdict};
 pub mod dead_letters;
 pub mod preferring;
 pub mod operators;
+pub mod offering;
 pub mod publishing;
 pub mod redelivery;
 pub mod sharing;
@@ -35,6 +36,10 @@ macro_rules! conformance_suite {
             an_unknown_queue_is_named_and_nothing_of_the_batch_published,
             depth_counts_what_waits_and_what_is_with_consumers,
             acknowledged_messages_are_gone,
+        );
+        $crate::conformance_suite!(@module #[$test] $open, offering:
+            an_offered_queue_is_like_those_of_the_topology,
+            offering_again_keeps_what_waits,
         );
         $crate::conformance_suite!(@module #[$test] $open, redelivery:
             a_requeued_message_comes_back_first_and_counted,

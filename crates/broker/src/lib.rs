@@ -32,6 +32,17 @@ pub trait Broker: Send + Sync {
     /// [`Error::UnknownQueue`], [`Error::Unavailable`].
     async fn consume(&self, queue: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
+    /// Makes queues besides those of the topology, such as those that only some workflow names. For one that exists
+    /// nothing changes, so it is cheap to ask before every use.
+    ///
+    /// # Errors
+    /// [`Error::UnknownQueue`] when a queue may not be made and does not exist, [`Error::QueueRefused`] when it cannot be
+    /// used as it is, [`Error::Unavailable`]. Queues before the one that is named may have been made.
+    async fn offer(&self, queues: &[String]) -> Result<(), Error>;
+
+    /// The queues of the topology and those offered since, by name.
+    fn queues(&self) -> Vec<String>;
+
     /// Starts to consume those messages of a queue that prefer `consumer`, see [`Message::prefer`]. They are apart from
     /// what [`Broker::consume`] gives, with a prefetch of their own. What this consumer does not keep, because it was
     /// handed back, dropped, or waited longer than [`PREFERRED_WAIT`] for room in the prefetch, goes on to the queue
@@ -195,6 +206,14 @@ pub enum Error {
     /// Nobody declared that queue.
     #[error("queue {0:?} does not exist")]
     UnknownQueue(String),
+    /// The broker refuses to make a queue, or has one of that name with other properties.
+    #[error("queue {queue:?} cannot be used: {reason}")]
+    QueueRefused {
+        /// The queue.
+        queue: String,
+        /// The broker's words, with advice.
+        reason: String,
+    },
     /// The broker is away or shutting down.
     #[error("the broker is not available: {0}")]
     Unavailable(String),

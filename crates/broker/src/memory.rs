@@ -116,6 +116,21 @@ impl Broker for MemoryBroker {
         self.start(&mut state, line, prefetch)
     }
 
+    async fn offer(&self, queues: &[String]) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        state.refuse_when_closed()?;
+        for name in queues {
+            state.queues.entry(name.clone()).or_default();
+        }
+        Ok(())
+    }
+
+    fn queues(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.shared.lock().queues.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {
         Ok(self.shared.lock().queue(queue)?.depth())
     }

@@ -180,6 +180,22 @@ impl Broker for RabbitMq {
         }
     }
 
+    async fn offer(&self, queues: &[String]) -> Result<(), Error> {
+        self.shared.refuse_when_closed()?;
+        for name in queues {
+            if self.shared.queues.find(name).is_err() {
+                self.shared.offer(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queues(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.shared.queues.all().iter().map(|queue| queue.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     async fn consumers(&self, queue: &str) -> Result<u64, Error> {
         let queue = self.shared.queues.find(queue)?;
         let deadline = self.shared.deadline();
@@ -258,6 +274,21 @@ impl Shared {
         }
     }
 
+    /// Declares one more queue, or finds that it exists.
+    async fn offer(&self, name: &str) -> Result<(), Error> {
+        let queue = Queue::new(name, &self.config).map_err(|error| error.for_queue(name))?;
+        let deadline = self.deadline();
+        loop {
+            let link = self.link(deadline).await?;
+            match queue.set_up(&link, self.config.declare).await {
+                Ok(_) => break,
+                Err(error) => self.try_again(error.for_queue(name), deadline).await?,
+            }
+        }
+        self.queues.add(queue);
+        Ok(())
+    }
+
     /// Pauses when a link was lost and there is time to do it again over the next.
     ///
     /// # Errors
@@ -296,7 +327,7 @@ impl Shared {
 
     /// Every queue of the topology and every one of a consumer's own.
     fn watched_queues(&self) -> Vec<Arc<Queue>> {
-        let mut watched: Vec<Arc<Queue>> = self.queues.all().cloned().collect();
+        let mut watched: Vec<Arc<Queue>> = self.queues.all();
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         for queue in lanes.iter().map(|lane| lane.queue()).filter(|queue| queue.own.is_some()) {
             if watched.iter().all(|known| known.address != queue.address) {

@@ -16,6 +16,7 @@ mod operations;
 mod outbox;
 mod progress;
 mod reads;
+mod schedules;
 mod submission;
 mod timers;
 
@@ -26,6 +27,7 @@ pub use operations::*;
 pub use outbox::*;
 pub use progress::*;
 pub use reads::*;
+pub use schedules::*;
 pub use submission::*;
 pub use timers::*;
 
@@ -39,6 +41,7 @@ macro_rules! conformance_tests {
             a_thousand_runs_are_submitted_at_once,
             an_unknown_workflow_is_refused,
             a_changed_workflow_needs_another_version,
+            workflows_are_listed_in_their_latest_version,
             runs_are_admitted_oldest_first_up_to_the_limit,
             a_submission_without_competition_is_released_at_once,
             a_full_window_keeps_runs_in_line,
@@ -73,6 +76,12 @@ macro_rules! conformance_tests {
             a_run_ends_at_its_deadline,
             a_job_that_nobody_starts_expires,
             the_longest_overdue_comes_first,
+            a_schedule_reads_back_as_it_was_put,
+            due_schedules_come_longest_overdue_first,
+            a_schedule_fires_once_for_its_time,
+            a_schedule_whose_runs_are_refused_does_not_move,
+            a_schedule_that_was_changed_or_removed_does_not_fire_as_it_was,
+            a_schedule_can_move_on_without_a_run,
             tenants_see_their_own_runs_alone,
             a_list_is_paged_newest_first,
             every_attempt_is_remembered_with_what_it_consumed,

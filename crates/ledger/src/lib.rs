@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,6 +42,7 @@ mod fold;
 mod operations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod schedules;
 pub mod sqlite;
 mod unreadable;
 mod values;
@@ -48,6 +50,7 @@ mod wide;
 
 pub use error::Error;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
+pub use schedules::{Firing, Misfire, Schedule};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -57,6 +60,18 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`Error::WorkflowChanged`] when that name and version is already known with other tasks.
     async fn register(&self, workflow: &Workflow) -> Result<(), Error>;
+
+    /// The latest version of every workflow, by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Error>;
+
+    /// The latest version of a workflow: what a submission now would use.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn workflow(&self, name: &str) -> Result<Option<Arc<Workflow>>, Error>;
 
     /// Records new runs in one transaction, queued for admission. A run whose tenant has already used its
     /// idempotency key is not recorded again: the earlier run's id is returned with `created == false`.
@@ -155,11 +170,48 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error>;
 
-    /// When the next of them is due.
+    /// When the next of them, or the next schedule, is due.
     ///
     /// # Errors
     /// When the store fails.
     async fn next_due(&self) -> Result<Option<Timestamp>, Error>;
+
+    /// Records a schedule, or replaces what was recorded under that tenant and name; what it last did is kept.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn put_schedule(&self, schedule: &Schedule) -> Result<(), Error>;
+
+    /// A schedule, if that tenant has it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn schedule(&self, tenant: &TenantId, name: &str) -> Result<Option<Schedule>, Error>;
+
+    /// The schedules of a tenant, by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error>;
+
+    /// Removes a schedule; says whether there was one. Its runs stay.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn remove_schedule(&self, tenant: &TenantId, name: &str) -> Result<bool, Error>;
+
+    /// Schedules whose time has come, of whatever tenant, the longest overdue first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn due_schedules(&self, limit: usize, now: Timestamp) -> Result<Vec<Schedule>, Error>;
+
+    /// Records the runs of a schedule whose time has come and moves it on to its next time, all in one transaction.
+    /// `None` when somebody else did so before, or changed it: then nothing is recorded.
+    ///
+    /// # Errors
+    /// As for [`Ledger::submit`].
+    async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error>;
 
     /// A run with its task runs, if that tenant has it.
     ///

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use crate::fold::{Folded, Step, by_run, fold};
 use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{ActiveTask, Applied, Backlog, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, ScheduledTask, Share, Started, Submitted};
+use crate::{ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Schedule, ScheduledTask, Share, Started, Submitted};
 
 mod admission;
 mod connect;
@@ -33,6 +33,7 @@ mod migrate;
 mod operations;
 mod outbox;
 mod read;
+mod schedules;
 mod store;
 mod submit;
 mod tenants;
@@ -221,6 +222,17 @@ impl Ledger for PostgresLedger {
         self.workflows.register(&mut connection, workflow).await
     }
 
+    async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        self.workflows.all(&mut connection).await
+    }
+
+    async fn workflow(&self, name: &str) -> Result<Option<Arc<Workflow>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut found = self.workflows.named(&mut connection, &[name]).await?;
+        Ok(found.remove(name))
+    }
+
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         Ok(self.start(runs, 0, now).await?.submitted)
     }
@@ -306,6 +318,38 @@ impl Ledger for PostgresLedger {
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut connection = self.pool.acquire().await?;
         timers::next_due(&mut connection).await
+    }
+
+    async fn put_schedule(&self, schedule: &Schedule) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::put(&mut connection, schedule).await
+    }
+
+    async fn schedule(&self, tenant: &TenantId, name: &str) -> Result<Option<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::one(&mut connection, tenant, name).await
+    }
+
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::of_tenant(&mut connection, tenant).await
+    }
+
+    async fn remove_schedule(&self, tenant: &TenantId, name: &str) -> Result<bool, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::remove(&mut connection, tenant, name).await
+    }
+
+    async fn due_schedules(&self, limit: usize, now: Timestamp) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        schedules::due(&mut connection, rows(limit), now).await
+    }
+
+    async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
+        transaction.commit().await?;
+        Ok(fired)
     }
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {

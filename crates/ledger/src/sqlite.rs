@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
-use crate::{ActiveTask, Applied, Backlog, Error, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, ScheduledTask, Share, Submitted};
+use crate::{ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Schedule, ScheduledTask, Share, Submitted};
 
 mod admission;
 mod connect;
@@ -27,6 +28,7 @@ mod load;
 mod operations;
 mod outbox;
 mod read;
+mod schedules;
 mod store;
 mod submit;
 mod timers;
@@ -160,6 +162,19 @@ impl Ledger for SqliteLedger {
         self.workflows.register(&mut connection, workflow).await
     }
 
+    async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        self.workflows.all(&mut connection).await
+    }
+
+    async fn workflow(&self, name: &str) -> Result<Option<Arc<Workflow>>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        match self.workflows.latest(&mut connection, name).await {
+            Err(Error::UnknownWorkflow(_)) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         let mut transaction = self.write().await?;
         let submitted = submit::submit(&mut transaction, &self.workflows, runs, truncated(now)).await?;
@@ -252,6 +267,38 @@ impl Ledger for SqliteLedger {
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut connection = self.pools.readers.acquire().await?;
         timers::next_due(&mut connection).await
+    }
+
+    async fn put_schedule(&self, schedule: &Schedule) -> Result<(), Error> {
+        let mut connection = self.pools.writer.acquire().await?;
+        schedules::put(&mut connection, schedule).await
+    }
+
+    async fn schedule(&self, tenant: &TenantId, name: &str) -> Result<Option<Schedule>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        schedules::one(&mut connection, tenant, name).await
+    }
+
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        schedules::of_tenant(&mut connection, tenant).await
+    }
+
+    async fn remove_schedule(&self, tenant: &TenantId, name: &str) -> Result<bool, Error> {
+        let mut connection = self.pools.writer.acquire().await?;
+        schedules::remove(&mut connection, tenant, name).await
+    }
+
+    async fn due_schedules(&self, limit: usize, now: Timestamp) -> Result<Vec<Schedule>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        schedules::due(&mut connection, rows(limit), now).await
+    }
+
+    async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
+        let mut transaction = self.write().await?;
+        let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
+        transaction.commit().await?;
+        Ok(fired)
     }
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {

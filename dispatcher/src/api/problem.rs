@@ -34,6 +34,20 @@ impl Problem {
         Self { title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new() }
     }
 
+    /// A request whose content is at fault, in these places.
+    pub(super) fn invalid(code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self::at_fault(StatusCode::UNPROCESSABLE_ENTITY, code, detail, errors)
+    }
+
+    /// A request that contradicts what is there, in these places.
+    pub(super) fn conflicting(code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self::at_fault(StatusCode::CONFLICT, code, detail, errors)
+    }
+
+    fn at_fault(status: StatusCode, code: &'static str, detail: &str, errors: Vec<protocol::request::Problem>) -> Self {
+        Self { errors, ..Self::new(status, code, detail) }
+    }
+
     /// Something on our side failed. The details go to the log, not to the client.
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %error, source = ?error.source(), "a request could not be served");

@@ -6,12 +6,13 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use ledger::RunRecord;
+use ledger::{RunRecord, Submitted};
 use protocol::result::StageSummary;
+use protocol::stages::PIPELINE;
 use protocol::{RunId, RunState};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Problem, upload};
+use super::{Api, Problem, orders, upload};
 use crate::results;
 use crate::submission::Submission;
 
@@ -31,15 +32,23 @@ pub(super) struct SubmitQuery {
 
 /// Answer to a submission.
 #[derive(Serialize)]
-struct Accepted {
+pub(super) struct Accepted {
     run_id: RunId,
     /// False when the idempotency key had started this run before.
     created: bool,
-    status_url: String,
+    pub(super) status_url: String,
     result_url: String,
 }
 
-/// `POST /api/v1/runs`
+impl Accepted {
+    pub(super) fn of(submitted: &Submitted) -> Self {
+        let status_url = format!("/api/v1/runs/{}", submitted.id);
+        let result_url = format!("{status_url}/result");
+        Self { run_id: submitted.id, created: submitted.created, status_url, result_url }
+    }
+}
+
+/// `POST /api/v1/runs`: a document for the document workflow, or JSON for any other.
 pub(super) async fn submit(
     State(api): State<Api>,
     query: Result<Query<SubmitQuery>, QueryRejection>,
@@ -48,6 +57,10 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
     let idempotency_key = idempotency_key(&headers)?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if orders::is_json(kind) {
+        return orders::submit(&api, request, idempotency_key).await;
+    }
     let upload = upload::receive(api.desk.incoming(), api.max_upload, request, query.name).await?;
     let submission = Submission {
         tenant: api.tenant.clone(),
@@ -58,14 +71,8 @@ pub(super) async fn submit(
         priority: query.priority,
     };
     let submitted = api.desk.submit(submission).await?;
-    let status_url = format!("/api/v1/runs/{}", submitted.id);
-    let accepted = Accepted {
-        run_id: submitted.id,
-        created: submitted.created,
-        result_url: format!("{status_url}/result"),
-        status_url: status_url.clone(),
-    };
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, status_url)], Json(accepted)).into_response())
+    let accepted = Accepted::of(&submitted);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, accepted.status_url.clone())], Json(accepted)).into_response())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -133,6 +140,7 @@ pub(super) async fn list(
 #[derive(Serialize)]
 struct Status {
     run_id: RunId,
+    workflow: String,
     status: RunState,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -145,6 +153,7 @@ impl Status {
         let run = &record.run;
         Self {
             run_id: run.id,
+            workflow: run.workflow.name.clone(),
             status: run.state,
             created_at: run.created_at,
             started_at: run.started_at,
@@ -166,6 +175,9 @@ pub(super) async fn result(State(api): State<Api>, id: Id) -> Result<Response, P
     if !record.run.state.is_final() {
         let again = [(header::RETRY_AFTER, "1")];
         return Ok((StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response());
+    }
+    if record.run.workflow.name != PIPELINE {
+        return Ok(Json(results::outputs(&record, api.objects.as_ref()).await?).into_response());
     }
     Ok(Json(results::assemble(&record, api.objects.as_ref()).await?).into_response())
 }

@@ -65,17 +65,9 @@ pub(super) async fn receive(
             .map_err(|error| Problem::new(error.status(), "multipart_invalid", error.body_text()))?;
         return form_upload(sink, form).await;
     }
-    if kind.starts_with("application/json") {
-        let detail = "send a form with the document as `file` and the JSON as `request`: \
-                      curl -F file=@invoice.pdf -F request=@request.json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected", detail));
-    }
     let mut sink = sink()?;
     let mut body: BodyDataStream = Body::into_data_stream(request.into_body());
-    while let Some(piece) = in_time(next(&mut body)).await? {
-        let piece = piece.map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}"))
-        })?;
+    while let Some(piece) = next(&mut body).await? {
         sink.write(piece).await?;
     }
     let name = name.unwrap_or_else(|| "document".to_owned());
@@ -135,9 +127,14 @@ async fn in_time<T>(piece: impl Future<Output = T>) -> Result<T, Problem> {
     })
 }
 
-async fn next(body: &mut BodyDataStream) -> Option<Result<Bytes, axum::Error>> {
+/// The next piece of a body; `None` at its end.
+pub(super) async fn next(body: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
     use std::pin::Pin;
-    std::future::poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *body), context)).await
+    let next = std::future::poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *body), context));
+    in_time(next)
+        .await?
+        .transpose()
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}")))
 }
 
 /// A temporary file that takes no more than its limit.

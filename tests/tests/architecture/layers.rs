@@ -25,7 +25,7 @@ const PLACES: &[(Layer, &[&str])] = &[
     (Layer::Intelligence, INTELLIGENCE),
     (Layer::Services, &["dispatcher", "worker"]),
     (Layer::Cli, &["flotilla"]),
-    (Layer::Outside, &["specs", "benches"]),
+    (Layer::Outside, &["specs", "benches", "payments"]),
 ];
 
 /// The crates that understand documents.

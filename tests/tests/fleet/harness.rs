@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use backends::fleet::Fleet;
 use backends::stack::Stack;
 use broker::{Broker, Depth, Message};
-use ledger::{NewRun, RunRecord};
+use ledger::{NewRun, RunRecord, Schedule};
 use protocol::workflow::queues;
 use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
 use serde_json::Value;
@@ -68,6 +68,8 @@ where
 pub(crate) struct TestFleet {
     pub(crate) fleet: Fleet,
     pub(crate) broker: Arc<dyn Broker>,
+    ports: Ports,
+    workers: Vec<JoinHandle<()>>,
     shutdown: CancellationToken,
     closing: CancellationToken,
     parts: Vec<JoinHandle<()>>,
@@ -82,21 +84,30 @@ impl TestFleet {
         // The books are kept until the workers have reported what they finished.
         let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
-        let worker = serve(Worker::builder(ports, worker_config())).build();
         let callbacks = worker::callbacks::run(Arc::clone(&broker), fleet.clone(), closing.clone());
         let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, closing.clone());
         if forgetful {
             fleet.recover().await.unwrap();
         }
         let clock = dispatcher::clock::run(fleet.clone(), closing.clone());
-        let stop = shutdown.clone();
         let parts = vec![
-            tokio::spawn(async move { worker.run(stop).await.unwrap() }),
             tokio::spawn(async move { callbacks.await.unwrap() }),
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
-        Self { fleet, broker, shutdown, closing, parts, stack }
+        let mut started = Self { fleet, broker, ports, workers: Vec::new(), shutdown, closing, parts, stack };
+        started.add_worker(&queues::WORK, serve);
+        started
+    }
+
+    /// Starts one more worker; returns the beginning of its name.
+    pub(crate) fn add_worker(&mut self, queues: &[&str], serve: impl FnOnce(Builder) -> Builder) -> String {
+        let config = worker_config(queues);
+        let name = config.name.clone();
+        let worker = serve(Worker::builder(self.ports.clone(), config)).build();
+        let stop = self.shutdown.clone();
+        self.workers.push(tokio::spawn(async move { worker.run(stop).await.unwrap() }));
+        name
     }
 
     /// Starts a run of a workflow.
@@ -152,6 +163,35 @@ impl TestFleet {
         }
     }
 
+    /// Waits until the clock has fired a schedule.
+    pub(crate) async fn until_fired(&self, schedule: &Schedule) -> Schedule {
+        let moved = self.until_moved(schedule).await;
+        assert!(moved.last_run.is_some(), "it moved on without a run: {moved:?}");
+        moved
+    }
+
+    /// Waits until the clock has taken a schedule to its next time.
+    pub(crate) async fn until_moved(&self, schedule: &Schedule) -> Schedule {
+        let started = tokio::time::Instant::now();
+        loop {
+            let now = self.fleet.schedule(&schedule.tenant, &schedule.name).await.unwrap().unwrap();
+            if now.next_at != schedule.next_at {
+                return now;
+            }
+            assert!(started.elapsed() < PATIENCE, "the clock does not fire: {now:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until a queue is known.
+    pub(crate) async fn until_queue_exists(&self, queue: &str) {
+        let started = tokio::time::Instant::now();
+        while !self.broker.queues().iter().any(|known| known == queue) {
+            assert!(started.elapsed() < PATIENCE, "nobody offered queue {queue}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until a queue is as described.
     pub(crate) async fn until_queue(&self, queue: &str, what: &str, holds: impl Fn(Depth) -> bool) {
         let started = tokio::time::Instant::now();
@@ -173,10 +213,13 @@ impl TestFleet {
     /// Shuts down as an operator would and waits for the end.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        // The worker is the first part; with its end the others may end.
+        for worker in self.workers {
+            tokio::time::timeout(PATIENCE, worker).await.expect("a worker did not stop").unwrap();
+        }
+        // With the end of the workers the others may end.
+        self.closing.cancel();
         for part in self.parts {
             tokio::time::timeout(PATIENCE, part).await.expect("a part of the fleet did not stop").unwrap();
-            self.closing.cancel();
         }
         if let Some(stack) = self.stack {
             stack.close().await;
@@ -189,10 +232,10 @@ pub(crate) fn state_of(record: &RunRecord, task: &str) -> TaskState {
     record.run.tasks.iter().find(|one| one.task == task && one.index.is_none()).unwrap().state
 }
 
-pub(crate) fn worker_config() -> Config {
+pub(crate) fn worker_config(queues: &[&str]) -> Config {
     Config {
         name: format!("test-{}", uuid::Uuid::now_v7()),
-        queues: queues::WORK.map(str::to_owned).to_vec(),
+        queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
         // Over real servers every task waits for confirms: many have to wait side by side.
         concurrency: 32,
         prefetch: 32,

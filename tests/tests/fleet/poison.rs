@@ -71,7 +71,7 @@ pub(crate) async fn a_job_that_was_unreadable_completes_its_run_when_it_is_repla
         }
     };
     assert_eq!(timeout(PATIENCE, replaying).await.unwrap(), Replayed { replayed: 1, kept: 0 });
-    let config = worker_config();
+    let config = worker_config(&queues::WORK);
     let worker = Worker::builder(Ports { broker: Arc::clone(&broker), objects, coordination }, config)
         .register::<First>(deed(|_, _| Box::pin(async { Ok(json!("done")) })))
         .build();

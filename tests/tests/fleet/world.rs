@@ -76,6 +76,14 @@ impl World {
     }
 }
 
+impl World {
+    /// Makes a queue with other properties than the fleet wants.
+    pub(crate) async fn make_foreign_queue(&self, name: &str) {
+        let Self::Servers(berth) = self else { panic!("queues in memory have no properties") };
+        berth.make_foreign_queue(name).await;
+    }
+}
+
 /// Plays a spec in a world. Whatever it left running has ended before the world does, also when it fails: what still
 /// runs would make deleted queues again.
 pub(crate) fn play(world: World, spec: impl AsyncFnOnce(&World)) {

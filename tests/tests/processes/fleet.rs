@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use backends::stack::Stack;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::postgres::PostgresLedger;
-use ledger::{Ledger, RunRecord, RunSummary};
+use ledger::{Ledger, Misfire, RunRecord, RunSummary, Schedule};
 use protocol::workflow::queues;
 use protocol::{RunEvent, RunId, RunState, TaskState, TenantId};
 use reqwest::{Client, StatusCode};
@@ -99,6 +99,26 @@ impl Fleet {
         process
     }
 
+    /// Starts one more process with more variables in its environment, and waits until it is ready.
+    pub(crate) async fn start_with(&self, role: &str, environment: &[(&str, &Path)]) -> Process {
+        let mut process = Process::start_with(&self.berth, role, &[], environment);
+        process.ready(&self.client).await;
+        process
+    }
+
+    /// A program that is not started yet.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        command(&self.berth, name)
+    }
+
+    /// Posts JSON; returns what came back.
+    pub(crate) async fn post(&self, dispatcher: &Process, path: &str, body: &Value) -> (StatusCode, Value) {
+        let response = self.client.post(dispatcher.url(path)).json(body).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
     /// Starts several processes and waits until all are ready; they come in the order of their roles.
     pub(crate) async fn start_all(&self, roles: &[&str]) -> Vec<Process> {
         let mut processes: Vec<Process> = roles.iter().map(|role| Process::start(&self.berth, role, &[])).collect();
@@ -174,6 +194,27 @@ impl Fleet {
             }
         }
         running
+    }
+
+    /// A schedule as recorded.
+    pub(crate) async fn schedule(&self, name: &str) -> Schedule {
+        self.ledger.schedule(&TenantId::default_tenant(), name).await.unwrap().unwrap()
+    }
+
+    /// Makes a schedule due that long ago, with another policy; returns when.
+    pub(crate) async fn set_back(&self, name: &str, time: SignedDuration, misfire: Misfire) -> Timestamp {
+        let schedule = self.schedule(name).await;
+        let due_at = schedule.next_at.unwrap() - time;
+        let back = Schedule { next_at: Some(due_at), misfire, ..schedule };
+        self.ledger.put_schedule(&back).await.unwrap();
+        due_at
+    }
+
+    /// Removes a schedule; returns what it was in the end.
+    pub(crate) async fn forget(&self, name: &str) -> Schedule {
+        let schedule = self.schedule(name).await;
+        self.ledger.remove_schedule(&schedule.tenant, name).await.unwrap();
+        schedule
     }
 
     /// Whether a dispatcher says that it leads.

@@ -27,12 +27,17 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program in that berth.
     pub(crate) fn start(berth: &Berth, role: &str, more: &[String]) -> Self {
+        Self::start_with(berth, role, more, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn start_with(berth: &Berth, role: &str, more: &[String], environment: &[(&str, &Path)]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let address = free_address();
         let listen = if role == "dispatcher" { "--listen" } else { "--metrics-addr" };
         let log = berth.folder().join(format!("{role}-{}.log", NEXT.fetch_add(1, Ordering::Relaxed)));
         let mut command = command(berth, role);
-        command.args([listen, &address.to_string()]).args(more);
+        command.args([listen, &address.to_string()]).args(more).envs(environment.iter().copied());
         command.stderr(File::create(&log).unwrap());
         Self { child: command.spawn().unwrap(), role: role.to_owned(), address, log }
     }

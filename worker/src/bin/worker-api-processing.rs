@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use protocol::workflow::queues::API_PROCESSING;
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker-api-processing", &[protocol::workflow::queues::API_PROCESSING])
+    Process::named("worker-api-processing").queues(&[API_PROCESSING]).stages().main()
 }

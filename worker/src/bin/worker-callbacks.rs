@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use protocol::workflow::queues::CALLBACKS;
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker-callbacks", &[protocol::workflow::queues::CALLBACKS])
+    Process::named("worker-callbacks").queues(&[CALLBACKS]).main()
 }

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use protocol::workflow::queues::DEFAULT;
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker-default", &[protocol::workflow::queues::DEFAULT])
+    Process::named("worker-default").queues(&[DEFAULT]).stages().main()
 }

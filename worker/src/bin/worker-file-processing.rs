@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use protocol::workflow::queues::FILE_PROCESSING;
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker-file-processing", &[protocol::workflow::queues::FILE_PROCESSING])
+    Process::named("worker-file-processing").queues(&[FILE_PROCESSING]).stages().main()
 }

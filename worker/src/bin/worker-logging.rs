@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use protocol::workflow::queues::LOGGING;
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker-logging", &[protocol::workflow::queues::LOGGING])
+    Process::named("worker-logging").queues(&[LOGGING]).main()
 }

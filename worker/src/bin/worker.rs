@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use worker::process::Process;
+
 fn main() -> ExitCode {
-    worker::process::main("worker", &[])
+    Process::named("worker").stages().main()
 }

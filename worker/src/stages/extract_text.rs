@@ -1,6 +1,7 @@
 //! Stage 1: fetches the document, has it read in a child process, stores text and boxes as an artifact.
 
 use async_trait::async_trait;
+use protocol::TaskError;
 use protocol::request::ExtractionRequest;
 use protocol::stages::ExtractText;
 use protocol::stages::extract_text::ExtractedText;
@@ -18,9 +19,14 @@ pub struct Handler {
 #[async_trait]
 impl Handle<ExtractText> for Handler {
     async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<ExtractedText, Stop> {
+        // A request of somebody's own workflow may name any key; documents of other tenants stay theirs.
+        if !request.file_path.starts_with(&format!("documents/{}/", ctx.job().tenant)) {
+            let message = format!("{:?} is not a document of tenant {}", request.file_path, ctx.job().tenant);
+            return Err(TaskError::permanent("document_foreign", message).into());
+        }
         let file = ctx.objects.local_file(&request.file_path).await.map_err(store_failed)?;
         let source = Source { path: file.path.clone(), name: request.file_name.clone(), password: None };
-        let read = self.extractor.extract(&source).await.map_err(protocol::TaskError::from)?;
+        let read = self.extractor.extract(&source).await.map_err(TaskError::from)?;
         for warning in &read.warnings {
             ctx.log("warn", warning.clone());
         }

@@ -88,7 +88,7 @@ impl Lost {
                 if busy.contains(&one.queue) || empty.contains(&one.queue) {
                     continue;
                 }
-                if fleet.broker.depth(&one.queue).await?.ready > 0 {
+                if fleet.waiting(&one.queue).await? > 0 {
                     found_busy = true;
                     busy.push(one.queue.clone());
                 } else {

@@ -27,7 +27,7 @@ pub struct QueueState {
     pub oldest: Option<Timestamp>,
 }
 
-/// Every queue of the fleet.
+/// The queues that every fleet has, those of jobs first. Workflows may name more.
 pub const QUEUES: [&str; 6] = [
     queues::FILE_PROCESSING,
     queues::API_PROCESSING,
@@ -46,21 +46,27 @@ impl Fleet {
         Ok(self.coordination.present().await?)
     }
 
-    /// Every queue of the fleet: those of jobs first, then outcomes, lifecycle events and dead letters.
+    /// Every queue of the fleet: those of jobs first, those that only some workflow names behind them, then outcomes, lifecycle events and dead letters.
     ///
     /// # Errors
     /// When the ledger or the broker is away.
     pub async fn queues(&self) -> Result<Vec<QueueState>, Error> {
         let mut backlog = self.ledger.backlog().await?;
         let mut found = Vec::new();
-        for name in QUEUES {
-            let depth = self.broker.depth(name).await?;
-            let recorded = backlog.remove(name).unwrap_or_default();
+        let mut own = self.queue_names().await?;
+        QUEUES.iter().for_each(|name| drop(own.remove(*name)));
+        let (work, others) = QUEUES.split_at(queues::WORK.len());
+        let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for name in named(work).into_iter().chain(own).chain(named(others)) {
+            self.broker.offer(std::slice::from_ref(&name)).await?;
+            let depth = self.broker.depth(&name).await?;
+            let consumers = self.broker.consumers(&name).await?;
+            let recorded = backlog.remove(&name).unwrap_or_default();
             found.push(QueueState {
-                name: name.to_owned(),
+                name,
                 ready: depth.ready,
                 unacked: self.broker.sees_all_consumers().then_some(depth.unacked),
-                consumers: self.broker.consumers(name).await?,
+                consumers,
                 running: recorded.running,
                 oldest: recorded.oldest,
             });
@@ -73,6 +79,8 @@ impl Fleet {
     /// # Errors
     /// When the broker is away.
     pub async fn waiting(&self, queue: &str) -> Result<u64, Error> {
+        // One that only some workflow names may be new to this process.
+        self.broker.offer(&[queue.to_owned()]).await?;
         Ok(self.broker.depth(queue).await?.ready)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Topology;
+use crate::{Error, Topology};
 
 /// How to reach RabbitMQ and what to declare there.
 #[derive(Clone)]
@@ -73,6 +73,17 @@ pub enum SetupError {
         /// RabbitMQ's own words.
         reason: String,
     },
+    /// Our user may not declare it.
+    #[error(
+        "RabbitMQ does not let this user declare queue {queue:?}: {reason}. Grant it the permission to configure the \
+         fleet's queues, or declare the queue and start without declaring queues"
+    )]
+    Forbidden {
+        /// The queue, prefix included.
+        queue: String,
+        /// RabbitMQ's own words.
+        reason: String,
+    },
     /// RabbitMQ refused something else.
     #[error("RabbitMQ refused to set up queue {queue:?}: {reason}")]
     Refused {
@@ -81,6 +92,20 @@ pub enum SetupError {
         /// RabbitMQ's own words.
         reason: String,
     },
+}
+
+impl SetupError {
+    /// The same as an error of the port, about the queue that the port calls `name`.
+    pub(super) fn for_queue(self, name: &str) -> Error {
+        match self {
+            Self::Missing(_) => Error::UnknownQueue(name.to_owned()),
+            // What is not said to be for good may pass: a node that is down, a queue without a leader.
+            Self::Url | Self::Unreachable { .. } | Self::Refused { .. } => Error::Unavailable(self.to_string()),
+            Self::Name(_) | Self::Mismatch { .. } | Self::Forbidden { .. } => {
+                Error::QueueRefused { queue: name.to_owned(), reason: self.to_string() }
+            }
+        }
+    }
 }
 
 impl Config {

@@ -4,7 +4,7 @@
 //! in time RabbitMQ moves to the queue itself, as it moves dead letters; what nobody consumes for a while it deletes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use lapin::ErrorKind;
@@ -20,12 +20,13 @@ const NO_LIMIT: i32 = i32::MAX;
 /// How long a consumer's own queue outlives it. Long after its messages have gone on, also when RabbitMQ had trouble moving
 /// them.
 const OWN_QUEUE_EXPIRES: Duration = Duration::from_secs(300);
+const ACCESS_REFUSED: u16 = 403;
 const PRECONDITION_FAILED: u16 = 406;
 pub(super) const NOT_FOUND: u16 = 404;
 
-/// Every queue of the topology.
+/// Every queue of the topology, and those offered since.
 pub(super) struct Queues {
-    by_name: HashMap<String, Arc<Queue>>,
+    by_name: RwLock<HashMap<String, Arc<Queue>>>,
     pub(super) dead_letter: Arc<Queue>,
     prefix: String,
 }
@@ -70,15 +71,22 @@ impl Queues {
             by_name.insert(name.clone(), Arc::new(Queue::new(name, config)?));
         }
         let dead_letter = Arc::clone(&by_name[&config.topology.dead_letter]);
-        Ok(Self { by_name, dead_letter, prefix: config.prefix.clone() })
+        Ok(Self { by_name: RwLock::new(by_name), dead_letter, prefix: config.prefix.clone() })
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Arc<Queue>, Error> {
-        self.by_name.get(name).cloned().ok_or_else(|| Error::UnknownQueue(name.to_owned()))
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).cloned().ok_or_else(|| Error::UnknownQueue(name.to_owned()))
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.by_name.values()
+    pub(super) fn all(&self) -> Vec<Arc<Queue>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// From now on the queue is declared on every new connection and watched over.
+    pub(super) fn add(&self, queue: Queue) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.entry(queue.name.clone()).or_insert_with(|| Arc::new(queue));
     }
 
     /// What the port calls a queue that RabbitMQ calls `address`.
@@ -88,7 +96,7 @@ impl Queues {
 
     /// Declares every queue, or checks that it exists.
     pub(super) async fn set_up(&self, link: &Link, declare: bool) -> Result<(), SetupError> {
-        for queue in self.by_name.values() {
+        for queue in self.all() {
             queue.set_up(link, declare).await?;
         }
         Ok(())
@@ -133,7 +141,7 @@ impl Queue {
         self.kind == Kind::Quorum && self.own.is_none()
     }
 
-    fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
+    pub(super) fn new(name: &str, config: &Config) -> Result<Self, SetupError> {
         let short = |name: &str| {
             let address = format!("{}{name}", config.prefix);
             ShortString::try_new(address.clone()).map_err(|_too_long| SetupError::Name(address))
@@ -192,6 +200,9 @@ impl Queue {
         let queue = self.address.to_string();
         match error.kind() {
             ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND => SetupError::Missing(queue),
+            ErrorKind::ProtocolError(refusal) if refusal.get_id() == ACCESS_REFUSED => {
+                SetupError::Forbidden { queue, reason: refusal.get_message().to_string() }
+            }
             ErrorKind::ProtocolError(refusal) if refusal.get_id() == PRECONDITION_FAILED => {
                 let reason = refusal.get_message().to_string();
                 let quoted = reason.split_once("inequivalent arg '").and_then(|(_, rest)| rest.split_once('\''));

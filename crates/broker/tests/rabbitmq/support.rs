@@ -31,6 +31,7 @@ pub(crate) fn config(queue_type: QueueType, topology: Topology) -> Config {
 pub(crate) struct Temporary {
     pub(crate) broker: RabbitMq,
     queues: Queues,
+    prefix: String,
 }
 
 /// Queues that are deleted at the end of a spec.
@@ -55,16 +56,18 @@ impl Queues {
 
 impl Temporary {
     pub(crate) async fn open(config: Config) -> Self {
-        let queues = Queues::of(&config);
+        let (queues, prefix) = (Queues::of(&config), config.prefix.clone());
         let broker = RabbitMq::connect(config).await.unwrap_or_else(|error| {
             panic!("{error}. Start RabbitMQ with `make setup`, or set FLOTILLA_TEST_AMQP to the address of one.")
         });
-        Self { broker, queues }
+        Self { broker, queues, prefix }
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        // Those offered meanwhile go too.
+        self.queues.0 = self.broker.queues().iter().map(|name| format!("{}{name}", self.prefix)).collect();
         // Consumers that are still about would declare a deleted queue again.
         let broker = self.broker.clone();
         let closing = std::thread::spawn(move || {
@@ -116,6 +119,14 @@ impl Broker for Temporary {
     async fn consume_preferred(&self, queue: &str, consumer: &str, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
         self.queues.also(consumer);
         self.broker.consume_preferred(queue, consumer, prefetch).await
+    }
+
+    async fn offer(&self, queues: &[String]) -> Result<(), Error> {
+        self.broker.offer(queues).await
+    }
+
+    fn queues(&self) -> Vec<String> {
+        self.broker.queues()
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, Error> {

@@ -1,6 +1,6 @@
 //! Registering, submitting and admitting.
 
-use protocol::{RunId, RunState, TenantId};
+use protocol::{RunId, RunState, TenantId, Workflow};
 use serde_json::json;
 
 use super::fan_out::map_and_sum;
@@ -69,6 +69,22 @@ pub async fn a_changed_workflow_needs_another_version(ledger: Subject) {
     ledger.register(&single()).await.expect("the older version is still known");
     assert_eq!(look(&ledger, old).await.run.workflow.version, 1);
     assert_eq!(look(&ledger, new).await.run.workflow.version, 2);
+}
+
+/// What a submission would use now.
+pub async fn workflows_are_listed_in_their_latest_version(ledger: Subject) {
+    assert!(ledger.workflows().await.unwrap().is_empty());
+    assert_eq!(ledger.workflow("flow").await.unwrap(), None);
+    let (old, new) = (single(), Workflow { version: 2, ..flow(&[("a", &[]), ("b", &["a"])]) });
+    let other = Workflow { name: "Another".to_owned(), ..single() };
+    for workflow in [&new, &old, &other] {
+        ledger.register(workflow).await.unwrap();
+    }
+
+    let listed: Vec<Workflow> = ledger.workflows().await.unwrap().iter().map(|one| (**one).clone()).collect();
+    assert_eq!(listed, [other, new.clone()]);
+    assert_eq!(ledger.workflow("flow").await.unwrap().as_deref(), Some(&new));
+    assert_eq!(ledger.workflow("nothing").await.unwrap(), None);
 }
 
 /// First come, first served.

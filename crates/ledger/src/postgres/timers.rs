@@ -56,7 +56,8 @@ pub(super) async fn next_due(connection: &mut PgConnection) -> Result<Option<Tim
         "SELECT least( \
             (SELECT min(due_at) FROM task_runs WHERE state = 'waiting'), \
             (SELECT min(expires_at) FROM task_runs WHERE state = 'queued' AND expires_at IS NOT NULL), \
-            (SELECT min(deadline_at) FROM runs WHERE state IN ('queued', 'running') AND deadline_at IS NOT NULL) \
+            (SELECT min(deadline_at) FROM runs WHERE state IN ('queued', 'running') AND deadline_at IS NOT NULL), \
+            (SELECT min(next_at) FROM schedules WHERE next_at IS NOT NULL) \
          )",
     )
     .fetch_one(connection)

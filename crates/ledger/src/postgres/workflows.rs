@@ -43,8 +43,35 @@ impl Workflows {
     ) -> Result<HashMap<String, Arc<Workflow>>, Error> {
         let names: BTreeSet<&str> = runs.iter().map(|new| new.workflow.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
+        let latest = self.named(connection, &names).await?;
+        match names.into_iter().find(|name| !latest.contains_key(*name)) {
+            Some(unknown) => Err(Error::UnknownWorkflow(unknown.to_owned())),
+            None => Ok(latest),
+        }
+    }
+
+    /// The highest registered version of each, by name.
+    pub(super) async fn all(&self, connection: &mut PgConnection) -> Result<Vec<Arc<Workflow>>, Error> {
+        let rows = sqlx::query("SELECT name, max(version) FROM workflows GROUP BY name ORDER BY name COLLATE \"C\"")
+            .fetch_all(&mut *connection)
+            .await?;
+        let mut workflows = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let name: String = columns.get()?;
+            workflows.push(self.version(connection, &name, columns.number("workflow version")?).await?);
+        }
+        Ok(workflows)
+    }
+
+    /// The highest registered version of those among these that are registered.
+    pub(super) async fn named(
+        &self,
+        connection: &mut PgConnection,
+        names: &[&str],
+    ) -> Result<HashMap<String, Arc<Workflow>>, Error> {
         let rows = sqlx::query("SELECT name, max(version) FROM workflows WHERE name = ANY($1) GROUP BY name")
-            .bind(&names)
+            .bind(names)
             .fetch_all(&mut *connection)
             .await?;
         let mut latest = HashMap::with_capacity(names.len());
@@ -55,10 +82,7 @@ impl Workflows {
             let workflow = self.version(connection, &name, version).await?;
             latest.insert(name, workflow);
         }
-        match names.into_iter().find(|name| !latest.contains_key(*name)) {
-            Some(unknown) => Err(Error::UnknownWorkflow(unknown.to_owned())),
-            None => Ok(latest),
-        }
+        Ok(latest)
     }
 
     /// The tasks of these queues, by workflow and version, as far as this process knows workflows.

@@ -28,7 +28,7 @@ pub(super) async fn unpublished(
     };
     let rows = sqlx::query(
         "SELECT run_id, id FROM task_runs \
-         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= ? ORDER BY queued_at LIMIT ?",
+         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= ? ORDER BY queued_at, id LIMIT ?",
     )
     .bind(micros(latest))
     .bind(limit)

@@ -59,6 +59,8 @@ pub(super) async fn next_due(connection: &mut SqliteConnection) -> Result<Option
             SELECT min(expires_at) FROM task_runs WHERE state = 'queued' AND expires_at IS NOT NULL \
             UNION ALL \
             SELECT min(deadline_at) FROM runs WHERE state IN ('queued', 'running') AND deadline_at IS NOT NULL \
+            UNION ALL \
+            SELECT min(next_at) FROM schedules WHERE next_at IS NOT NULL \
          )",
     )
     .fetch_one(connection)

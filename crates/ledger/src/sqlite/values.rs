@@ -44,6 +44,12 @@ impl<'r> Columns<'r> {
         Uuid::from_slice(bytes).map_err(|error| corrupt("id", error))
     }
 
+    /// The next column, an id that may be missing.
+    pub(super) fn optional_id(&mut self) -> Result<Option<Uuid>, Error> {
+        let bytes: Option<&[u8]> = self.get()?;
+        bytes.map(|bytes| Uuid::from_slice(bytes).map_err(|error| corrupt("id", error))).transpose()
+    }
+
     /// The next column, a number that does not fit every integer type.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, what: &'static str) -> Result<T, Error> {
         let number: i64 = self.get()?;

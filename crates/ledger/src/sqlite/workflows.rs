@@ -45,6 +45,20 @@ impl Workflows {
         self.version(connection, name, version).await
     }
 
+    /// The highest registered version of each, by name.
+    pub(super) async fn all(&self, connection: &mut SqliteConnection) -> Result<Vec<Arc<Workflow>>, Error> {
+        let rows = sqlx::query("SELECT name, max(version) FROM workflows GROUP BY name ORDER BY name")
+            .fetch_all(&mut *connection)
+            .await?;
+        let mut workflows = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let name: String = columns.get()?;
+            workflows.push(self.version(connection, &name, columns.number("workflow version")?).await?);
+        }
+        Ok(workflows)
+    }
+
     /// That version of a workflow that a run or a registration refers to.
     pub(super) async fn version(
         &self,

@@ -1,0 +1,217 @@
+//! `POST /api/v1/runs` with JSON: runs of any workflow, one or up to a thousand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ledger::Submitted;
+use protocol::shape::{Field, Problems};
+use protocol::stages::PIPELINE;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::runs::{Accepted, IDEMPOTENCY};
+use super::{Api, MAX_REQUEST, Problem, body, workflows};
+use crate::submission::{self, Order};
+
+/// Most runs of one call.
+const MOST: usize = 1_000;
+
+const MANY: &[Field] = &[Field::of::<Vec<Value>>("runs", "a list of runs")];
+
+const ONE: &[Field] = &[
+    Field::of::<String>("workflow", "the name of a workflow"),
+    Field::of::<Value>("input", "any JSON value"),
+    Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
+    Field::of::<Option<Key>>("idempotency_key", "1 to 255 printable ASCII characters"),
+];
+
+/// Answer to many.
+#[derive(Serialize)]
+struct AllAccepted {
+    runs: Vec<Accepted>,
+}
+
+/// An idempotency key.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Key(String);
+
+impl TryFrom<String> for Key {
+    type Error = &'static str;
+
+    fn try_from(key: String) -> Result<Self, Self::Error> {
+        let printable = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if printable && (1..=255).contains(&key.len()) { Ok(Self(key)) } else { Err("not a key") }
+    }
+}
+
+/// What the JSON of a run says.
+#[derive(Deserialize)]
+struct Entry {
+    workflow: String,
+    #[serde(default)]
+    input: Value,
+    #[serde(default)]
+    priority: i16,
+    #[serde(default)]
+    idempotency_key: Option<Key>,
+}
+
+impl From<Entry> for Order {
+    fn from(entry: Entry) -> Self {
+        let idempotency_key = entry.idempotency_key.map(|Key(key)| format!("{IDEMPOTENCY}{key}"));
+        Self { workflow: entry.workflow, input: entry.input, priority: entry.priority, idempotency_key }
+    }
+}
+
+/// Records what the body asks for. `key` is that of the header, for a single run.
+pub(super) async fn submit(api: &Api, request: Request, key: Option<String>) -> Result<Response, Problem> {
+    let value = body::json(request, MAX_REQUEST).await?;
+    let many = value.get("runs").is_some();
+    let mut orders = read(api, value, many).await?;
+    if let Some(key) = key {
+        match orders.as_mut_slice() {
+            [order] if !many && order.idempotency_key.is_none() => order.idempotency_key = Some(key),
+            _ => {
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "idempotency_key_invalid",
+                    "the header Idempotency-Key is for a single run without a key of its own; \
+                     give each run its \"idempotency_key\" instead",
+                ));
+            }
+        }
+    }
+    let keys: Vec<Option<String>> = orders.iter().map(|order| order.idempotency_key.clone()).collect();
+    let submitted = match api.desk.submit_orders(&api.tenant, orders).await {
+        Ok(submitted) => submitted,
+        Err(error) => return Err(explain(error, &keys, many)),
+    };
+    Ok(answer(submitted, many))
+}
+
+fn answer(submitted: Vec<Submitted>, many: bool) -> Response {
+    let mut runs: Vec<Accepted> = submitted.iter().map(Accepted::of).collect();
+    match runs.pop() {
+        Some(run) if !many => {
+            (StatusCode::ACCEPTED, [(header::LOCATION, run.status_url.clone())], Json(run)).into_response()
+        }
+        last => {
+            runs.extend(last);
+            (StatusCode::ACCEPTED, Json(AllAccepted { runs })).into_response()
+        }
+    }
+}
+
+/// The runs that a body asks for, or everything that is wrong with it.
+async fn read(api: &Api, mut value: Value, many: bool) -> Result<Vec<Order>, Problem> {
+    let mut problems = Problems::default();
+    let entries = if many {
+        problems.check(&mut value, "$", MANY);
+        match value.get_mut("runs").and_then(Value::as_array_mut) {
+            Some(runs) => std::mem::take(runs),
+            None => Vec::new(),
+        }
+    } else {
+        vec![value]
+    };
+    if entries.len() > MOST {
+        problems.report("$.runs", format!("has {} runs", entries.len()), format!("send at most {MOST} at a time"));
+        return Err(invalid(problems));
+    }
+    let mut orders = Vec::with_capacity(entries.len());
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (number, mut entry) in entries.into_iter().enumerate() {
+        let path = if many { format!("$.runs[{number}]") } else { "$".to_owned() };
+        problems.check(&mut entry, &path, ONE);
+        if entry.get("workflow").is_none() {
+            let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";
+            problems.report(format!("{path}.workflow"), "is missing", fix);
+            continue;
+        }
+        match Entry::deserialize(entry) {
+            Ok(entry) => {
+                named.entry(entry.workflow.clone()).or_default().push(format!("{path}.workflow"));
+                orders.push(Order::from(entry));
+            }
+            Err(error) => problems.report(path, error.to_string(), "correct it"),
+        }
+    }
+    for (name, paths) in named {
+        let (message, fix) = if name == PIPELINE {
+            ("takes a document".to_owned(), "send a form with the document as `file`".to_owned())
+        } else if workflows::find(api, &name).await?.is_none() {
+            let message = format!("there is no workflow {name:?}");
+            (message, "register it with POST /api/v1/workflows".to_owned())
+        } else {
+            continue;
+        };
+        for path in paths {
+            problems.report(path, &message, &fix);
+        }
+    }
+    if problems.is_empty() { Ok(orders) } else { Err(invalid(problems)) }
+}
+
+fn invalid(problems: Problems) -> Problem {
+    Problem::invalid("request_invalid", "the runs cannot be started as they are", problems.into_list())
+}
+
+/// Names the runs at fault when a key was used for something else before.
+fn explain(error: submission::Error, keys: &[Option<String>], many: bool) -> Problem {
+    use backends::fleet::Error::Ledger;
+    let submission::Error::Fleet(Ledger(ledger::Error::IdempotencyConflict(key))) = &error else { return error.into() };
+    let places: BTreeSet<usize> =
+        keys.iter().enumerate().filter(|(_, own)| own.as_ref() == Some(key)).map(|(place, _)| place).collect();
+    let mut problems = Problems::default();
+    for place in places {
+        let path = if many { format!("$.runs[{place}].idempotency_key") } else { "$.idempotency_key".to_owned() };
+        problems.report(path, "was used before with another workflow or input", "use a new one for a new run");
+    }
+    Problem::conflicting(
+        "idempotency_conflict",
+        "a key was used for another run; nothing was started",
+        problems.into_list(),
+    )
+}
+
+/// Whether a body is JSON by what its sender says.
+pub(super) fn is_json(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_run_is_in_the_table() {
+        let full = json!({ "workflow": "w", "input": [1], "priority": -3, "idempotency_key": "k" });
+        let mut checked = full.clone();
+        let mut problems = Problems::default();
+        problems.check(&mut checked, "$", ONE);
+        assert!(problems.is_empty());
+        assert_eq!(checked, full);
+        let order = Order::from(Entry::deserialize(checked).unwrap());
+        assert_eq!((order.priority, order.idempotency_key.as_deref()), (-3, Some("http:k")));
+    }
+
+    #[test]
+    fn a_key_is_short_and_printable() {
+        for bad in ["", "a\nb", "ä", &"x".repeat(256)] {
+            assert!(Key::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        assert!(is_json("application/json; charset=utf-8") && is_json("Application/JSON"));
+        assert!(!is_json("application/pdf") && !is_json("application/jsonl") && !is_json(""));
+    }
+}

@@ -1,0 +1,208 @@
+//! `/api/v1/schedules`: runs that start by the clock.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ledger::{Misfire, Schedule};
+use protocol::RunId;
+use protocol::shape::{Field, Problems};
+use protocol::stages::PIPELINE;
+use protocol::workflow::is_name;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Api, Problem, body, workflows};
+use crate::results;
+use crate::schedules::Cron;
+
+/// How many of the next times are shown.
+const UPCOMING: usize = 5;
+
+const FIELDS: &[Field] = &[
+    Field::of::<String>("workflow", "the name of a workflow"),
+    Field::of::<Value>("input", "any JSON value"),
+    Field::of::<String>("cron", "five fields, such as \"0 6 * * mon-fri\""),
+    Field::of::<String>("time_zone", "an IANA time zone, such as \"Europe/Berlin\""),
+    Field::of::<Misfire>("misfire", "\"skip\", \"once\" or \"all\""),
+    Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
+    Field::of::<bool>("enabled", "true or false"),
+];
+
+/// A schedule as somebody wants it.
+#[derive(Deserialize)]
+struct Wanted {
+    workflow: String,
+    #[serde(default)]
+    input: Value,
+    cron: String,
+    #[serde(default = "utc")]
+    time_zone: String,
+    #[serde(default)]
+    misfire: Misfire,
+    #[serde(default)]
+    priority: i16,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+/// A schedule as it is.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    workflow: String,
+    input: Value,
+    cron: String,
+    time_zone: String,
+    misfire: Misfire,
+    priority: i16,
+    enabled: bool,
+    next_at: Option<Timestamp>,
+    last_at: Option<Timestamp>,
+    last_run: Option<RunId>,
+    /// The next times as the clock there shows them.
+    upcoming: Vec<String>,
+}
+
+/// All of them, by name.
+#[derive(Serialize)]
+struct Listed {
+    schedules: Vec<Shown>,
+}
+
+type Name = Result<Path<String>, PathRejection>;
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `PUT /api/v1/schedules/{name}`: 201 when it is new, 200 when it replaces one.
+pub(super) async fn put(State(api): State<Api>, name: Name, request: Request) -> Result<Response, Problem> {
+    let Path(name) = name?;
+    let (wanted, cron, zone) = read(&api, &name, body::json(request, body::SMALL).await?).await?;
+    let known = api.fleet.schedule(&api.tenant, &name).await?;
+    let schedule = Schedule {
+        tenant: api.tenant.clone(),
+        name,
+        input: api.desk.keep(wanted.input).await?,
+        next_at: if wanted.enabled { cron.next(&zone, Timestamp::now()) } else { None },
+        workflow: wanted.workflow,
+        cron: wanted.cron,
+        time_zone: wanted.time_zone,
+        misfire: wanted.misfire,
+        priority: wanted.priority,
+        enabled: wanted.enabled,
+        last_at: known.as_ref().and_then(|known| known.last_at),
+        last_run: known.as_ref().and_then(|known| known.last_run),
+    };
+    api.fleet.put_schedule(&schedule).await?;
+    let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(shown(&api, schedule).await?)).into_response())
+}
+
+/// Everything that a schedule says, or everything that is wrong with it.
+async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, TimeZone), Problem> {
+    let mut problems = Problems::default();
+    if !is_name(name) {
+        problems.report("name", "cannot be used", "use 1 to 64 of a-z, A-Z, 0-9, '-' and '_'");
+    }
+    problems.check(&mut value, "$", FIELDS);
+    problems.require(&value, "$", "workflow");
+    problems.require(&value, "$", "cron");
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    if let Some(workflow) = text("workflow") {
+        if workflow == PIPELINE {
+            problems.report("$.workflow", "takes a document, which no schedule has", "name a workflow of your own");
+        } else if workflows::find(api, workflow).await?.is_none() {
+            let message = format!("there is no workflow {workflow:?}");
+            problems.report("$.workflow", message, "register it with POST /api/v1/workflows");
+        }
+    }
+    let zone = TimeZone::get(text("time_zone").unwrap_or("UTC")).ok();
+    if zone.is_none() {
+        problems.report("$.time_zone", "is no IANA time zone", "write one such as \"Europe/Berlin\"");
+    }
+    let cron = match text("cron").map(str::parse::<Cron>) {
+        Some(Ok(cron)) => {
+            if zone.as_ref().is_some_and(|zone| cron.next(zone, Timestamp::now()).is_none()) {
+                problems.report("$.cron", "never comes true", "name a day that exists");
+            }
+            Some(cron)
+        }
+        Some(Err(error)) => {
+            problems.report("$.cron", error.to_string(), "write minute, hour, day, month, day of the week");
+            None
+        }
+        None => None,
+    };
+    match (Wanted::deserialize(value), cron, zone) {
+        (Ok(wanted), Some(cron), Some(zone)) if problems.is_empty() => Ok((wanted, cron, zone)),
+        _ => Err(Problem::invalid("schedule_invalid", "the schedule cannot be used as it is", problems.into_list())),
+    }
+}
+
+/// `GET /api/v1/schedules/{name}`
+pub(super) async fn show(State(api): State<Api>, name: Name) -> Result<Response, Problem> {
+    let Path(name) = name?;
+    let found = if is_name(&name) { api.fleet.schedule(&api.tenant, &name).await? } else { None };
+    let schedule = found.ok_or_else(|| missing(&name))?;
+    Ok(Json(shown(&api, schedule).await?).into_response())
+}
+
+/// `GET /api/v1/schedules`
+pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+    let mut schedules = Vec::new();
+    for schedule in api.fleet.schedules(&api.tenant).await? {
+        schedules.push(shown(&api, schedule).await?);
+    }
+    Ok(Json(Listed { schedules }).into_response())
+}
+
+/// `DELETE /api/v1/schedules/{name}`: its runs stay.
+pub(super) async fn remove(State(api): State<Api>, name: Name) -> Result<Response, Problem> {
+    let Path(name) = name?;
+    if is_name(&name) && api.fleet.remove_schedule(&api.tenant, &name).await? {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Err(missing(&name))
+}
+
+fn missing(name: &str) -> Problem {
+    let detail = format!("there is no schedule {name:?}; GET /api/v1/schedules lists them");
+    Problem::new(StatusCode::NOT_FOUND, "no_such_schedule", detail)
+}
+
+async fn shown(api: &Api, schedule: Schedule) -> Result<Shown, Problem> {
+    let input = results::load(&schedule.input, api.objects.as_ref()).await?;
+    Ok(Shown {
+        upcoming: upcoming(&schedule),
+        name: schedule.name,
+        workflow: schedule.workflow,
+        input,
+        cron: schedule.cron,
+        time_zone: schedule.time_zone,
+        misfire: schedule.misfire,
+        priority: schedule.priority,
+        enabled: schedule.enabled,
+        next_at: schedule.next_at,
+        last_at: schedule.last_at,
+        last_run: schedule.last_run,
+    })
+}
+
+fn upcoming(schedule: &Schedule) -> Vec<String> {
+    let (Some(next_at), Ok(cron), Ok(zone)) =
+        (schedule.next_at, schedule.cron.parse::<Cron>(), TimeZone::get(&schedule.time_zone))
+    else {
+        return Vec::new();
+    };
+    let times = std::iter::once(next_at).chain(cron.after(&zone, next_at)).take(UPCOMING);
+    times.map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()).collect()
+}

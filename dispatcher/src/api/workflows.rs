@@ -1,0 +1,73 @@
+//! `/api/v1/workflows`: other people's workflows, as data.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use backends::fleet::Error::Ledger;
+use protocol::Workflow;
+use protocol::stages::PIPELINE;
+use serde::Serialize;
+
+use super::{Api, Problem, body};
+
+/// Every workflow in its latest version.
+#[derive(Serialize)]
+struct Listed {
+    workflows: Vec<Workflow>,
+}
+
+/// `POST /api/v1/workflows`: 201 when it is new, 200 when exactly this was known.
+pub(super) async fn register(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let workflow = Workflow::read(body::json(request, body::SMALL).await?)
+        .map_err(|problems| Problem::invalid("workflow_invalid", "the workflow cannot be used as it is", problems))?;
+    if workflow.name == PIPELINE {
+        let detail = format!("{PIPELINE:?} is the document workflow itself; give yours another name");
+        return Err(Problem::new(StatusCode::CONFLICT, "workflow_reserved", detail));
+    }
+    let known = api.fleet.workflow(&workflow.name).await?;
+    match api.fleet.register(&workflow).await {
+        Ok(()) => {}
+        Err(Ledger(error @ ledger::Error::WorkflowChanged { .. })) => {
+            return Err(Problem::new(StatusCode::CONFLICT, "workflow_changed", error.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let status = match known {
+        Some(known) if known.version >= workflow.version => StatusCode::OK,
+        _ => StatusCode::CREATED,
+    };
+    let location = format!("/api/v1/workflows/{}", workflow.name);
+    Ok((status, [(header::LOCATION, location)], Json(workflow)).into_response())
+}
+
+/// `GET /api/v1/workflows`
+pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+    let workflows = api.fleet.workflows().await?.iter().map(|workflow| Workflow::clone(workflow)).collect();
+    Ok(Json(Listed { workflows }).into_response())
+}
+
+/// `GET /api/v1/workflows/{name}`
+pub(super) async fn show(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(name) = name?;
+    match find(&api, &name).await? {
+        Some(workflow) => Ok(Json(workflow).into_response()),
+        None => {
+            let detail = format!("there is no workflow {name:?}; GET /api/v1/workflows lists them");
+            Err(Problem::new(StatusCode::NOT_FOUND, "no_such_workflow", detail))
+        }
+    }
+}
+
+/// The workflow of that name in its latest version.
+pub(super) async fn find(api: &Api, name: &str) -> Result<Option<Workflow>, Problem> {
+    // No database takes a NUL, and no workflow is called so.
+    if name.contains('\0') {
+        return Ok(None);
+    }
+    Ok(api.fleet.workflow(name).await?.map(|workflow| Workflow::clone(&workflow)))
+}
