@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backends::fleet::Fleet;
 use backends::stack::{Database, Servers, show_connections};
-use broker::{Broker, Depth};
 use clap::{Parser, Subcommand};
 use coordination::presence::{Attendance, this_process};
 use jiff::Timestamp;

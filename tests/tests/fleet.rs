@@ -81,6 +81,7 @@ specs! {
     }
     telling {
         what_handlers_log_is_on_record_in_order_and_so_are_the_ends_of_tasks_and_run
+    }
     clockwork {
         a_schedule_starts_a_run_when_its_time_comes
         several_clocks_that_fire_at_once_start_one_run_for_each_time

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backends::fleet::Fleet;
 use backends::stack::{Database, Servers, Stack, show_connections};
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
 use models::resolve;
@@ -137,7 +137,7 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     if !work.is_empty() {
         let config = worker_config(name, &flags.capacity, work, grace);
         presence.concurrency = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
-        let worker = stage_worker(config, &flags, &stack)?;
+        let worker = worker(process, config, &flags, &stack).await?;
         in_flight = worker.in_flight();
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });

@@ -1,7 +1,6 @@
 //! A worker: queues, slots and handlers, from the first delivery to the last.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 

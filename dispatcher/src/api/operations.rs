@@ -117,6 +117,6 @@ pub(super) fn away(error: &Error) -> Problem {
         Error::Coordination(error) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "coordination_unavailable", error.to_string())
         }
-        Error::Ledger(_) => Problem::internal(error),
+        Error::Ledger(_) | Error::TooLong { .. } | Error::Workflow(_) => Problem::internal(error),
     }
 }

@@ -54,7 +54,7 @@ impl Fleet {
         let mut backlog = self.ledger.backlog().await?;
         let mut found = Vec::new();
         let mut own = self.queue_names().await?;
-        QUEUES.iter().for_each(|name| drop(own.remove(*name)));
+        own.retain(|name| !QUEUES.contains(&name.as_str()));
         let (work, others) = QUEUES.split_at(queues::WORK.len());
         let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         for name in named(work).into_iter().chain(own).chain(named(others)) {

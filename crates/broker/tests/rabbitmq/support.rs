@@ -67,7 +67,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Those offered meanwhile go too.
-        self.queues.0 = self.broker.queues().iter().map(|name| format!("{}{name}", self.prefix)).collect();
+        self.queues.names = self.broker.queues().iter().map(|name| format!("{}{name}", self.prefix)).collect();
         // Consumers that are still about would declare a deleted queue again.
         let broker = self.broker.clone();
         let closing = std::thread::spawn(move || {
