@@ -11,7 +11,7 @@ use crate::work::{done, map_and_sum, new_run, submit};
 
 const SPOIL_THE_FIRST_INPUT: &str = "UPDATE runs SET input = '{' WHERE id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
 const SPOIL_A_TASK_OF_THE_FIRST_RUN: &str = "UPDATE task_runs SET state = 'quantum' \
-    WHERE position = 2 AND run_id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
+    WHERE position = 0 AND run_id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
 const FAILED_AS_UNREADABLE: &str =
     "SELECT count(*) FROM runs WHERE state = 'failed' AND error LIKE '%run_unreadable%' AND ended_at IS NOT NULL";
 const TASKS_LEFT: &str = "SELECT count(*) FROM task_runs WHERE state NOT IN ('cancelled', 'succeeded') \
