@@ -122,7 +122,8 @@ async fn what_vanished_is_told_from_what_waits_and_from_what_is_in_hand() {
 async fn a_job_that_was_just_handed_out_is_not_looked_for() {
     let mut world = World::new().await;
     world.start(queues::DEFAULT, 1).await;
-    let (_, delivery) = next(&mut world.consumer(queues::DEFAULT).await).await;
+    let mut consumer = world.consumer(queues::DEFAULT).await;
+    let (_, delivery) = next(&mut consumer).await;
     delivery.settle(Verdict::Ack).await.unwrap();
     assert_eq!((world.look_after(0).await, world.look_after(1).await), (Found::default(), Found::default()));
     assert_eq!((world.look().await, world.look().await), (Found::default(), republished(1)));
@@ -132,13 +133,15 @@ async fn a_job_that_was_just_handed_out_is_not_looked_for() {
 async fn nothing_is_taken_for_lost_while_outcomes_wait() {
     let mut world = World::new().await;
     world.start(queues::DEFAULT, 1).await;
-    let (_, delivery) = next(&mut world.consumer(queues::DEFAULT).await).await;
+    let mut consumer = world.consumer(queues::DEFAULT).await;
+    let (_, delivery) = next(&mut consumer).await;
     delivery.settle(Verdict::Ack).await.unwrap();
     world.broker.publish(vec![Message::new(queues::CALLBACKS, "outcome", *b"{}")]).await.unwrap();
     for _ in 0..3 {
         assert_eq!(world.look().await, Found::default());
     }
-    let outcome = world.consumer(queues::CALLBACKS).await.next().await.unwrap();
+    let mut outcomes = world.consumer(queues::CALLBACKS).await;
+    let outcome = outcomes.next().await.unwrap();
     outcome.settle(Verdict::Ack).await.unwrap();
     assert_eq!((world.look().await, world.look().await), (Found::default(), republished(1)));
 }

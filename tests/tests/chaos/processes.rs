@@ -20,7 +20,7 @@ async fn tasks_of_a_killed_worker_start_again_on_another() {
     // With slots to spare: what is measured is how long it takes to know that the victim is dead.
     processes.push(crowd.start_with("spec-worker", &["--concurrency", "96", "--prefetch", "96"]).await);
     // The first that the workers get take so long that they are still at them when it is known what they have.
-    crowd.submit_each(|number| quick(if number < 64 { 6_000 } else { 20 })).await;
+    crowd.submit_each(|number| quick(if number < 64 { 6_000 } else { 600 })).await;
     crowd.all_run().await;
     let mut in_hand = Vec::new();
     crowd

@@ -11,14 +11,14 @@ use crate::work::{done, map_and_sum, new_run, submit};
 
 const SPOIL_THE_FIRST_INPUT: &str = "UPDATE runs SET input = '{' WHERE id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
 const SPOIL_A_TASK_OF_THE_FIRST_RUN: &str = "UPDATE task_runs SET state = 'quantum' \
-    WHERE position = 2 AND run_id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
+    WHERE position = 0 AND run_id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
 const FAILED_AS_UNREADABLE: &str =
     "SELECT count(*) FROM runs WHERE state = 'failed' AND error LIKE '%run_unreadable%' AND ended_at IS NOT NULL";
 const TASKS_LEFT: &str = "SELECT count(*) FROM task_runs WHERE state NOT IN ('cancelled', 'succeeded') \
     AND run_id = (SELECT id FROM runs ORDER BY id LIMIT 1)";
 
 /// It fails and its place goes to the next; nobody else waits for it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_with_an_unreadable_input_fails_instead_of_holding_up_admission() {
     let schema = Schema::create().await;
     let ledger = schema.ledger().await;
@@ -42,7 +42,7 @@ async fn a_run_with_an_unreadable_input_fails_instead_of_holding_up_admission() 
 }
 
 /// Outcomes of others in the same batch are recorded; its own is one for a run that has ended.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_task_run_fails_its_run_and_holds_up_no_outcome() {
     let schema = Schema::create().await;
     let ledger = schema.ledger().await;
@@ -57,7 +57,7 @@ async fn an_unreadable_task_run_fails_its_run_and_holds_up_no_outcome() {
 }
 
 /// The sweeper of the outbox comes across it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_became_unreadable_in_the_outbox_fails_there() {
     let schema = Schema::create().await;
     let ledger = schema.ledger().await;
