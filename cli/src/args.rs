@@ -10,10 +10,10 @@ use crate::cancel::Cancel;
 use crate::logs::Logs;
 use crate::result::Result;
 use crate::runs::Runs;
+use crate::schedules::Schedules;
 use crate::status::Status;
 use crate::submit::Submit;
 use crate::watch::Watch;
-use crate::schedules::Schedules;
 
 /// Turns documents into answers with evidence.
 #[derive(Debug, Parser)]

@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::submission::Desk;
 
-mod events;
-mod dead_letters;
-mod operations;
 mod body;
+mod dead_letters;
+mod events;
+mod operations;
 mod orders;
 mod problem;
 mod runs;

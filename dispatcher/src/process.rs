@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::fleet::Fleet;
-use backends::stack::{Database, Servers, show_connections};
+use backends::stack::{Admission, Database, Servers, show_connections};
 use clap::{Parser, Subcommand};
 use coordination::presence::{Attendance, this_process};
 use jiff::Timestamp;
@@ -60,6 +60,8 @@ struct Flags {
     servers: Servers,
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    admission: Admission,
     #[command(flatten)]
     logging: Logging,
     #[command(subcommand)]
@@ -124,6 +126,11 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
     let retention = Duration::from_secs(24 * 60 * 60 * u64::from(flags.retention_days));
+    let (keeper, tasks_at_once, stop) = (fleet.clone(), flags.admission.tasks(), token());
+    tasks.spawn("window", OnFailure::Stop, async move {
+        stop.run_until_cancelled(keeper.keep_window(tasks_at_once)).await;
+        Ok(())
+    });
     let (pool, stop) = (Arc::clone(&ledger), token());
     tasks.spawn("connections", OnFailure::Ignore, async move {
         stop.run_until_cancelled(show_connections(&pool)).await;

@@ -14,10 +14,10 @@ mod failing;
 mod fan_out;
 #[path = "fleet/harness.rs"]
 mod harness;
-#[path = "fleet/poison.rs"]
-mod poison;
 #[path = "fleet/own_queues.rs"]
 mod own_queues;
+#[path = "fleet/poison.rs"]
+mod poison;
 #[path = "fleet/running.rs"]
 mod running;
 #[path = "fleet/stopping.rs"]

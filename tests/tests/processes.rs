@@ -12,16 +12,16 @@ mod killed;
 mod manual;
 #[path = "processes/model.rs"]
 mod model;
-#[path = "processes/poison.rs"]
-mod poison;
 #[path = "processes/own_tasks.rs"]
 mod own_tasks;
+#[path = "processes/poison.rs"]
+mod poison;
 #[path = "processes/process.rs"]
 mod process;
-#[path = "processes/sticky.rs"]
-mod sticky;
 #[path = "processes/remote.rs"]
 mod remote;
+#[path = "processes/sticky.rs"]
+mod sticky;
 #[path = "processes/stopped.rs"]
 mod stopped;
 #[path = "processes/together.rs"]

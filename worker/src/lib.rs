@@ -33,6 +33,6 @@ mod worker;
 pub use autoscale::Autoscale;
 pub use context::Context;
 pub use handler::{Handle, Stop};
-pub use time_limits::TimeLimits;
 pub use in_flight::InFlight;
+pub use time_limits::TimeLimits;
 pub use worker::{Builder, Config, Ports, Worker};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backends::fleet::Fleet;
-use backends::stack::{Database, Servers, Stack, show_connections};
+use backends::stack::{Admission, Database, Servers, Stack, show_connections};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
@@ -52,6 +52,8 @@ struct Flags {
     servers: Servers,
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    admission: Admission,
     #[command(flatten)]
     monitoring: Monitoring,
     #[command(flatten)]
@@ -122,6 +124,11 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
+            let (keeper, tasks_at_once, stop) = (fleet.clone(), flags.admission.tasks(), token());
+            tasks.spawn("window", OnFailure::Stop, async move {
+                stop.run_until_cancelled(keeper.keep_window(tasks_at_once)).await;
+                Ok(())
+            });
             let serving = callbacks::run(Arc::clone(&broker), fleet, token());
             tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(serving.await?) });
         }

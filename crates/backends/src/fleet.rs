@@ -136,7 +136,7 @@ impl Fleet {
     /// # Errors
     /// When a run is refused; then none is recorded.
     pub async fn start(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
-        let Started { submitted, jobs } = self.ledger.start(runs, self.window.tasks(), Timestamp::now()).await?;
+        let Started { submitted, jobs } = self.ledger.start(runs, &self.window.now(), Timestamp::now()).await?;
         if let Err(error) = self.publish(jobs).await {
             // Recorded is promised, published is not: the sweeper does it.
             tracing::warn!(error = %error, "recorded runs could not be published at once");
@@ -149,7 +149,7 @@ impl Fleet {
     /// # Errors
     /// When the ledger or the broker is away.
     pub async fn admit(&self) -> Result<usize, Error> {
-        let line = self.ledger.line(self.window.tasks()).await?;
+        let line = self.ledger.line(&self.window.now()).await?;
         if !line.waiting || line.room == 0 {
             return Ok(0);
         }

@@ -104,6 +104,23 @@ pub struct Database {
     pub migrate: bool,
 }
 
+/// How much is handed out at a time.
+#[derive(Clone, Debug, Args)]
+pub struct Admission {
+    /// How many tasks may be handed out at a time; further runs wait in line, where tenants take turns [default: twice what
+    /// all workers run at once].
+    #[arg(long, value_name = "TASKS", env = "FLOTILLA_WINDOW", value_parser = clap::value_parser!(u32).range(1..))]
+    pub window: Option<u32>,
+}
+
+impl Admission {
+    /// The same as a count.
+    #[must_use]
+    pub fn tasks(&self) -> Option<usize> {
+        self.window.map(|tasks| usize::try_from(tasks).unwrap_or(usize::MAX))
+    }
+}
+
 /// Kind of queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QueueKind {

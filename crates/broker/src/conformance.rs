@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use crate::{Broker, Consumer, Delivery, Depth, Message, Topology, Verdict};
 
 pub mod dead_letters;
-pub mod preferring;
-pub mod operators;
 pub mod offering;
+pub mod operators;
+pub mod preferring;
 pub mod publishing;
 pub mod redelivery;
 pub mod sharing;

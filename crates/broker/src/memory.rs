@@ -21,8 +21,8 @@ use crate::{
 };
 use queue::{Given, Queue};
 
-mod preferred;
 mod dead_letters;
+mod preferred;
 mod queue;
 
 /// A broker without a server. Clones share their queues.
@@ -244,12 +244,9 @@ impl Shared {
             return;
         }
         tracing::warn!(message.id = given.message.id, queue, reason, "message goes to the dead letters");
-        let death = DeadLetter {
-            reason,
-            queue: queue.to_owned(),
-            deliveries: given.redeliveries + 1,
-            died_at: Some(Timestamp::now()),
-        };
+        // The queue it was published to, also where it died in the line of one consumer.
+        let (queue, deliveries) = (given.message.queue.clone(), given.redeliveries + 1);
+        let death = DeadLetter { reason, queue, deliveries, died_at: Some(Timestamp::now()) };
         if let Some(graveyard) = state.queues.get_mut(dead_letter_queue) {
             graveyard.put(death.bury(Message { preferred: None, ..given.message }, dead_letter_queue));
         }

@@ -47,6 +47,7 @@ macro_rules! conformance_tests {
             a_full_window_keeps_runs_in_line,
             a_limit_holds_for_what_is_released_at_once,
             children_of_mapped_tasks_do_not_fill_the_window,
+            what_nobody_serves_does_not_fill_the_window,
             a_crowd_delays_nobody_else,
             weights_are_kept_at_every_moment,
             a_higher_priority_goes_first,

@@ -88,12 +88,12 @@ pub trait Ledger: Send + Sync {
     /// When the store fails.
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
 
-    /// Whether runs wait for admission, and how many more may be released so that no more than `window` tasks are
+    /// Whether runs wait for admission, and how many more may be released so that no more tasks than the window has are
     /// handed out: released and not ended. Children of mapped tasks are not counted, since their run is under way.
     ///
     /// # Errors
     /// When the store fails.
-    async fn line(&self, window: usize) -> Result<Line, Error>;
+    async fn line(&self, window: &Window) -> Result<Line, Error>;
 
     /// Records new runs as [`Self::submit`] does and, when nobody waits in line, releases as many of them as the window
     /// allows: a submission without competition waits for nothing and is stored once. Runs that are left in line are
@@ -101,7 +101,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// As for [`Self::submit`].
-    async fn start(&self, runs: Vec<NewRun>, window: usize, now: Timestamp) -> Result<Started, Error> {
+    async fn start(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<Started, Error> {
         let submitted = self.submit(runs, now).await?;
         let line = self.line(window).await?;
         let jobs = if line.waiting && line.room > 0 { self.admit(line.room, now).await? } else { Vec::new() };
@@ -320,6 +320,29 @@ pub struct Started {
     pub submitted: Vec<Submitted>,
     /// Jobs that became ready.
     pub jobs: Vec<Job>,
+}
+
+/// How many tasks may be handed out at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// So many; `usize::MAX` for any number.
+    pub tasks: usize,
+    /// Workflows whose tasks do not count: some queue of theirs is served by nobody, and what waits there must not keep
+    /// others from being released.
+    pub unserved: Vec<String>,
+}
+
+impl Window {
+    /// A window of that many tasks, of all workflows.
+    #[must_use]
+    pub const fn of(tasks: usize) -> Self {
+        Self { tasks, unserved: Vec::new() }
+    }
+
+    /// How much room is left with so many tasks handed out.
+    pub(crate) fn room(&self, handed_out: usize) -> usize {
+        self.tasks.saturating_sub(handed_out)
+    }
 }
 
 /// The line of runs that wait for admission, at its front.

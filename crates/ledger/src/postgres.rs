@@ -21,7 +21,10 @@ use crate::fold::{Folded, Step, by_run, fold};
 use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
-use crate::{ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Schedule, ScheduledTask, Share, Started, Submitted};
+use crate::{
+    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary,
+    Schedule, ScheduledTask, Share, Started, Submitted, Window,
+};
 
 mod admission;
 mod connect;
@@ -234,17 +237,17 @@ impl Ledger for PostgresLedger {
     }
 
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
-        Ok(self.start(runs, 0, now).await?.submitted)
+        Ok(self.start(runs, &Window::of(0), now).await?.submitted)
     }
 
-    async fn start(&self, runs: Vec<NewRun>, window: usize, now: Timestamp) -> Result<Started, Error> {
+    async fn start(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<Started, Error> {
         let mut transaction = self.pool.begin().await?;
         let started = submit::submit(&mut transaction, &self.workflows, runs, window, truncated(now)).await?;
         transaction.commit().await?;
         Ok(started)
     }
 
-    async fn line(&self, window: usize) -> Result<Line, Error> {
+    async fn line(&self, window: &Window) -> Result<Line, Error> {
         let mut connection = self.pool.acquire().await?;
         admission::line(&mut connection, window).await
     }

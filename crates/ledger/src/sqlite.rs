@@ -19,7 +19,10 @@ use tokio::sync::Mutex;
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
-use crate::{ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary, Schedule, ScheduledTask, Share, Submitted};
+use crate::{
+    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary,
+    Schedule, ScheduledTask, Share, Submitted, Window,
+};
 
 mod admission;
 mod connect;
@@ -192,7 +195,7 @@ impl Ledger for SqliteLedger {
         Ok(applied.into_iter().flat_map(|applied| applied.jobs).collect())
     }
 
-    async fn line(&self, window: usize) -> Result<Line, Error> {
+    async fn line(&self, window: &Window) -> Result<Line, Error> {
         let mut connection = self.pools.readers.acquire().await?;
         admission::line(&mut connection, window).await
     }

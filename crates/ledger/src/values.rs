@@ -6,7 +6,7 @@ use protocol::{TaskError, TaskRunId, TaskState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
+use crate::{Error, Window};
 
 /// The time as it will be read back: whole microseconds.
 pub(crate) fn truncated(time: Timestamp) -> Timestamp {
@@ -39,8 +39,8 @@ pub(crate) fn rows(limit: usize) -> i64 {
 }
 
 /// How many of the tasks that are handed out to count for a window: as many as fill it, and none for one without end.
-pub(crate) fn counted(window: usize) -> i64 {
-    if window == usize::MAX { 0 } else { rows(window) }
+pub(crate) fn counted(window: &Window) -> i64 {
+    if window.tasks == usize::MAX { 0 } else { rows(window.tasks) }
 }
 
 /// When the latest attempt has waited in its queue for too long.

@@ -60,13 +60,18 @@ impl Shared {
         }
     }
 
-    /// Lets a message go on if it waits. False while some consumer seems to be about to take it.
+    /// Lets a message go on if it waits, after those that came before it: their time has come, too. False while some
+    /// consumer seems to be about to take it.
     fn let_go_on(&self, line: &str, place: Place) -> bool {
         let mut state = self.lock();
         let Some(queue) = state.queues.get_mut(line).filter(|queue| queue.has(place)) else { return true };
-        let Some(given) = queue.withdraw(place) else { return false };
-        state.put_on(line, given);
-        true
+        let earlier = queue.withdraw_earlier(place);
+        let last = queue.withdraw(place);
+        let gone = last.is_some();
+        for given in earlier.into_iter().chain(last) {
+            state.put_on(line, given);
+        }
+        gone
     }
 }
 

@@ -113,6 +113,12 @@ impl Queue {
         }
     }
 
+    /// Takes those out of the line that came before the one at that place, in order.
+    pub(super) fn withdraw_earlier(&mut self, place: Place) -> Vec<Given> {
+        let earlier: Vec<Place> = self.ready.keys().filter(|(_, number)| *number < place.1).copied().collect();
+        earlier.into_iter().filter_map(|place| self.withdraw(place)).collect()
+    }
+
     /// Takes every waiting message out of the line, in order.
     pub(super) fn withdraw_all(&mut self) -> Vec<Given> {
         let places: Vec<Place> = self.ready.keys().copied().collect();

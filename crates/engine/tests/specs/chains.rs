@@ -38,13 +38,6 @@ fn a_task_starts_with_the_last_of_its_parents() {
 }
 
 #[test]
-fn a_parent_named_twice_counts_once() {
-    let mut bench = Bench::admitted(workflow(&[("a", &[]), ("b", &["a", "a"])]));
-    bench.finish("a", done());
-    assert_eq!(bench.task("b").state, TaskState::Queued);
-}
-
-#[test]
 fn a_start_is_recorded_with_its_worker_and_its_time() {
     let mut bench = Bench::admitted(workflow(&[("a", &[])]));
     let queued_at = bench.now;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::fan_out::map_and_sum;
 use super::kit::{Subject, at, done, flow, listed, look, new_run, outbox, record, single, start, states, tenant};
-use crate::{Error, Line, NewRun, Share, Submitted};
+use crate::{Error, Line, NewRun, Share, Submitted, Window};
 
 fn keyed(key: &str, number: u32) -> NewRun {
     NewRun { idempotency_key: Some(key.to_owned()), ..new_run(json!({ "number": number })) }
@@ -111,7 +111,7 @@ pub async fn runs_are_admitted_oldest_first_up_to_the_limit(ledger: Subject) {
 pub async fn a_submission_without_competition_is_released_at_once(ledger: Subject) {
     ledger.register(&flow(&[("a", &[]), ("b", &["a"])])).await.unwrap();
     let first = keyed("k", 1);
-    let started = ledger.start(vec![first.clone(), new_run(json!(2))], 2, at(0)).await.unwrap();
+    let started = ledger.start(vec![first.clone(), new_run(json!(2))], &Window::of(2), at(0)).await.unwrap();
     assert_eq!(started.submitted.iter().filter(|submitted| submitted.created).count(), 2);
     assert_eq!(started.jobs.len(), 2);
     let mut released = started.jobs.clone();
@@ -121,7 +121,8 @@ pub async fn a_submission_without_competition_is_released_at_once(ledger: Subjec
     assert_eq!((record_of_first.run.state, record_of_first.run.started_at), (RunState::Running, Some(at(0))));
     assert_eq!(states(&record_of_first), [("a".to_owned(), "queued"), ("b".to_owned(), "blocked")].into());
 
-    let repeated = ledger.start(vec![NewRun { id: RunId::new(), ..first.clone() }], 10, at(1)).await.unwrap();
+    let repeated =
+        ledger.start(vec![NewRun { id: RunId::new(), ..first.clone() }], &Window::of(10), at(1)).await.unwrap();
     assert_eq!(repeated.submitted, [Submitted { id: first.id, created: false }]);
     assert_eq!(repeated.jobs, []);
 
@@ -135,23 +136,23 @@ pub async fn a_full_window_keeps_runs_in_line(ledger: Subject) {
     ledger.register(&single()).await.unwrap();
     let runs = |count: usize| (0..count).map(|number| new_run(json!(number))).collect::<Vec<_>>();
     let empty = Line { waiting: false, room: 3 };
-    assert_eq!(ledger.line(3).await.unwrap(), empty);
-    let started = ledger.start(runs(5), 3, at(0)).await.unwrap();
+    assert_eq!(ledger.line(&Window::of(3)).await.unwrap(), empty);
+    let started = ledger.start(runs(5), &Window::of(3), at(0)).await.unwrap();
     assert_eq!(started.jobs.len(), 3);
-    assert_eq!(ledger.line(3).await.unwrap(), Line { waiting: true, room: 0 });
-    assert_eq!(ledger.line(2).await.unwrap(), Line { waiting: true, room: 0 }, "a window may shrink");
+    assert_eq!(ledger.line(&Window::of(3)).await.unwrap(), Line { waiting: true, room: 0 });
+    assert_eq!(ledger.line(&Window::of(2)).await.unwrap(), Line { waiting: true, room: 0 }, "a window may shrink");
 
     record(&ledger, vec![done(&started.jobs[0], json!(0))], at(1)).await;
-    assert_eq!(ledger.line(3).await.unwrap(), Line { waiting: true, room: 1 });
+    assert_eq!(ledger.line(&Window::of(3)).await.unwrap(), Line { waiting: true, room: 1 });
     let late = runs(1);
     let late_id = late[0].id;
-    let jobs = ledger.start(late, 3, at(2)).await.unwrap().jobs;
+    let jobs = ledger.start(late, &Window::of(3), at(2)).await.unwrap().jobs;
     assert!(jobs.iter().all(|job| job.run_id != late_id), "it passed those who stand in line");
     record(&ledger, started.jobs[1..].iter().chain(&jobs).map(|job| done(job, json!(0))).collect(), at(3)).await;
-    let room = ledger.line(10).await.unwrap().room;
+    let room = ledger.line(&Window::of(10)).await.unwrap().room;
     let rest = ledger.admit(room, at(4)).await.unwrap();
     assert_eq!(jobs.len() + rest.len(), 3);
-    assert_eq!(ledger.line(10).await.unwrap(), Line { waiting: false, room: 10 - rest.len() });
+    assert_eq!(ledger.line(&Window::of(10)).await.unwrap(), Line { waiting: false, room: 10 - rest.len() });
 }
 
 /// Of a tenant with a limit no more runs are released than it may have.
@@ -159,18 +160,34 @@ pub async fn a_limit_holds_for_what_is_released_at_once(ledger: Subject) {
     ledger.register(&single()).await.unwrap();
     let share = Share { max_concurrent: Some(1), ..Share::default() };
     ledger.set_share(&TenantId::default_tenant(), share).await.unwrap();
-    let started = ledger.start(vec![new_run(json!(1)), new_run(json!(2))], 10, at(0)).await.unwrap();
+    let started = ledger.start(vec![new_run(json!(1)), new_run(json!(2))], &Window::of(10), at(0)).await.unwrap();
     assert_eq!(started.jobs.len(), 1);
     record(&ledger, vec![done(&started.jobs[0], json!(1))], at(1)).await;
-    assert!(ledger.line(10).await.unwrap().waiting);
+    assert!(ledger.line(&Window::of(10)).await.unwrap().waiting);
     assert_eq!(ledger.admit(10, at(2)).await.unwrap().len(), 1);
 }
 
 /// Children of a mapped task leave room for other runs: their own run is under way, whatever its width.
 pub async fn children_of_mapped_tasks_do_not_fill_the_window(ledger: Subject) {
     let (_, jobs) = start(&ledger, &map_and_sum()).await;
-    assert_eq!(ledger.line(2).await.unwrap().room, 1);
+    assert_eq!(ledger.line(&Window::of(2)).await.unwrap().room, 1);
     let children = record(&ledger, vec![listed(&jobs[0], 10)], at(1)).await;
     assert_eq!(children.len(), 10);
-    assert_eq!(ledger.line(2).await.unwrap().room, 2);
+    assert_eq!(ledger.line(&Window::of(2)).await.unwrap().room, 2);
+}
+
+/// Tasks that wait where nobody works keep nobody from being released.
+pub async fn what_nobody_serves_does_not_fill_the_window(ledger: Subject) {
+    ledger.register(&single()).await.unwrap();
+    let mut other = single();
+    other.name = "other".to_owned();
+    ledger.register(&other).await.unwrap();
+    let stuck = (0..3).map(|number| NewRun { workflow: "other".to_owned(), ..new_run(json!(number)) }).collect();
+    assert_eq!(ledger.start(stuck, &Window::of(3), at(0)).await.unwrap().jobs.len(), 3);
+    assert_eq!(ledger.line(&Window::of(3)).await.unwrap().room, 0);
+    let window = Window { tasks: 3, unserved: vec!["other".to_owned()] };
+    assert_eq!(ledger.line(&window).await.unwrap().room, 3);
+    let started = ledger.start(vec![new_run(json!(0))], &window, at(1)).await.unwrap();
+    assert_eq!(started.jobs.len(), 1);
+    assert_eq!(ledger.line(&window).await.unwrap().room, 2);
 }

@@ -9,7 +9,7 @@ use super::load::Kept;
 use super::tenants;
 use super::values::Columns;
 use crate::values::counted;
-use crate::{Error, Line, Share};
+use crate::{Error, Line, Share, Window};
 
 /// Held runs that one call lets go per tenant, so that lifting a limit does not keep everybody waiting.
 const RELEASED: i64 = 1_000;
@@ -43,18 +43,22 @@ pub(super) async fn release(connection: &mut PgConnection) -> Result<(), Error> 
 }
 
 /// Whether somebody waits for admission, held runs with room counted, and how much room there is in the window.
-pub(super) async fn line(connection: &mut PgConnection, window: usize) -> Result<Line, Error> {
+pub(super) async fn line(connection: &mut PgConnection, window: &Window) -> Result<Line, Error> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT FROM runs WHERE state = 'queued' AND NOT held) OR EXISTS (SELECT FROM tenants \
             WHERE max_concurrent IS NOT NULL AND taken < max_concurrent AND held > 0), \
          (SELECT count(*) FROM (SELECT FROM task_runs \
-            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL LIMIT $1) AS handed_out)",
+            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL \
+              AND (cardinality($2::text[]) = 0 OR NOT EXISTS ( \
+                SELECT FROM runs WHERE runs.id = task_runs.run_id AND workflow = ANY($2))) \
+            LIMIT $1) AS handed_out)",
     )
     .bind(counted(window))
+    .bind(&window.unserved)
     .fetch_one(connection)
     .await?;
     let mut columns = Columns::of(&row);
-    Ok(Line { waiting: columns.get()?, room: window.saturating_sub(columns.number("count")?) })
+    Ok(Line { waiting: columns.get()?, room: window.room(columns.number("count")?) })
 }
 
 /// The highest tag of each priority.
@@ -92,7 +96,7 @@ pub(super) async fn settle(connection: &mut PgConnection, ended: &[&Kept]) -> Re
         return Ok(());
     }
     let names: BTreeSet<TenantId> = ended.iter().map(|kept| kept.loaded.run.tenant.clone()).collect();
-    let mut tenants = tenants::lock(connection, &names, 0).await?.tenants;
+    let mut tenants = tenants::lock(connection, &names, &Window::of(0)).await?.tenants;
     for kept in ended {
         if let Some(tenant) = tenants.get_mut(&kept.loaded.run.tenant) {
             tenant.leave(&kept.loaded.run, kept.place);
@@ -105,7 +109,7 @@ pub(super) async fn settle(connection: &mut PgConnection, ended: &[&Kept]) -> Re
 /// ones first.
 pub(super) async fn set_share(connection: &mut PgConnection, tenant: &TenantId, share: Share) -> Result<(), Error> {
     let names = BTreeSet::from([tenant.clone()]);
-    let mut tenants = tenants::lock(connection, &names, 0).await?.tenants;
+    let mut tenants = tenants::lock(connection, &names, &Window::of(0)).await?.tenants;
     sqlx::query(
         "UPDATE tenants SET weight = $2, \
          max_concurrent = CASE WHEN $3::bigint IS NULL AND held > 0 THEN $4 ELSE $3 END WHERE tenant = $1",

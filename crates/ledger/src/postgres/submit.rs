@@ -18,7 +18,7 @@ use super::workflows::Workflows;
 use crate::fair::{Place, Tenant};
 use crate::fold::{Folded, Loaded, Step, fold};
 use crate::values::{corrupt, expires_at, json, parsed};
-use crate::{Error, Line, NewRun, Started, Submitted};
+use crate::{Error, Line, NewRun, Started, Submitted, Window};
 
 /// A run to be inserted.
 struct Entry {
@@ -35,7 +35,7 @@ pub(super) async fn submit(
     connection: &mut PgConnection,
     workflows: &Workflows,
     runs: Vec<NewRun>,
-    window: usize,
+    window: &Window,
     now: Timestamp,
 ) -> Result<Started, Error> {
     if runs.is_empty() {

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::values::Columns;
 use crate::fair::{Clocks, Tenant};
 use crate::values::{corrupt, counted, json};
-use crate::{Error, Line, Share};
+use crate::{Error, Line, Share, Window};
 
 /// Tenants that were locked, and what was read with them.
 pub(super) struct Locked {
@@ -25,7 +25,7 @@ pub(super) struct Locked {
 pub(super) async fn lock(
     connection: &mut PgConnection,
     names: &BTreeSet<TenantId>,
-    window: usize,
+    window: &Window,
 ) -> Result<Locked, Error> {
     let names: Vec<&str> = names.iter().map(TenantId::as_str).collect();
     let locked = lock_known(connection, &names, window).await?;
@@ -39,18 +39,22 @@ pub(super) async fn lock(
     lock_known(connection, &names, window).await
 }
 
-async fn lock_known(connection: &mut PgConnection, names: &[&str], window: usize) -> Result<Locked, Error> {
+async fn lock_known(connection: &mut PgConnection, names: &[&str], window: &Window) -> Result<Locked, Error> {
     let rows = sqlx::query(
         "SELECT tenant, weight, max_concurrent, clocks, taken, held, \
          (SELECT json_object_agg(priority, clock)::text FROM admission_clocks), \
          ($2 AND EXISTS (SELECT FROM runs WHERE state = 'queued' AND NOT held)), \
          (SELECT count(*) FROM (SELECT FROM task_runs \
-            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL LIMIT $3) AS handed_out) \
+            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL \
+              AND (cardinality($4::text[]) = 0 OR NOT EXISTS ( \
+                SELECT FROM runs WHERE runs.id = task_runs.run_id AND workflow = ANY($4))) \
+            LIMIT $3) AS handed_out) \
          FROM tenants WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE",
     )
     .bind(names)
-    .bind(window > 0)
+    .bind(window.tasks > 0)
     .bind(counted(window))
+    .bind(&window.unserved)
     .fetch_all(connection)
     .await?;
     let mut locked = Locked { tenants: BTreeMap::new(), admitted: Clocks::new(), line: Line::default() };
@@ -72,7 +76,7 @@ async fn lock_known(connection: &mut PgConnection, names: &[&str], window: usize
         locked.tenants.insert(name, tenant);
         locked.admitted = columns.optional_json("clock")?.unwrap_or_default();
         let waiting = columns.get()?;
-        locked.line = Line { waiting, room: window.saturating_sub(columns.number("count")?) };
+        locked.line = Line { waiting, room: window.room(columns.number("count")?) };
     }
     Ok(locked)
 }

@@ -11,7 +11,7 @@ use super::load::{IDS_PER_QUERY, push_ids};
 use super::values::Columns;
 use crate::fair::{Clocks, Place, Tenant};
 use crate::values::{corrupt, counted, json, rows};
-use crate::{Error, Line, Share};
+use crate::{Error, Line, Share, Window};
 
 /// A tenant as stored, or a new one.
 pub(super) async fn tenant(connection: &mut SqliteConnection, name: &TenantId) -> Result<Tenant, Error> {
@@ -88,17 +88,21 @@ pub(super) async fn next(connection: &mut SqliteConnection, limit: usize) -> Res
 
 /// Whether somebody waits for admission and how much room there is in the window. Held runs are let go when a place
 /// becomes free, so none of them could be admitted.
-pub(super) async fn line(connection: &mut SqliteConnection, window: usize) -> Result<Line, Error> {
+pub(super) async fn line(connection: &mut SqliteConnection, window: &Window) -> Result<Line, Error> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'queued' AND NOT held), \
          (SELECT count(*) FROM (SELECT 1 FROM task_runs \
-            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL LIMIT ?))",
+            WHERE state IN ('queued', 'running') AND attempt > 0 AND item IS NULL \
+              AND run_id NOT IN (SELECT id FROM runs \
+                WHERE state = 'running' AND workflow IN (SELECT value FROM json_each(?))) \
+            LIMIT ?))",
     )
+    .bind(json("workflows", &window.unserved)?)
     .bind(counted(window))
     .fetch_one(connection)
     .await?;
     let mut columns = Columns::of(&row);
-    Ok(Line { waiting: columns.get()?, room: window.saturating_sub(columns.number("count")?) })
+    Ok(Line { waiting: columns.get()?, room: window.room(columns.number("count")?) })
 }
 
 /// Settles the accounts of tenants whose runs have ended, and lets held runs take the places that became free.
