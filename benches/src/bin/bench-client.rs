@@ -75,6 +75,8 @@ async fn submit(flags: &Flags) -> anyhow::Result<Produced> {
         calls.push(called.elapsed().as_secs_f64());
         left -= now;
     }
+    // Otherwise the sweeper publishes again what waits for its start.
+    fleet.settle().await?;
     let produced = Produced {
         first,
         count: flags.runs,
