@@ -77,7 +77,7 @@ pub(crate) async fn a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_
     let fleet = TestFleet::start(world, |worker| worker).await;
     let second = Duration::from_secs(1);
     let limited = fleet.broker.settle_within();
-    let longest = limited.unwrap_or(Duration::from_secs(1_000_000));
+    let longest = limited.unwrap_or(Duration::from_hours(9));
     let flow = |name: &str, hard: Duration| {
         let mut flow = Workflow::named(name);
         let _ = flow.task::<First>().timeout(hard).add();
@@ -85,7 +85,7 @@ pub(crate) async fn a_task_that_may_outlast_its_job_at_the_broker_is_refused_by_
     };
 
     fleet.fleet.register(&flow("long", longest)).await.unwrap();
-    let registered = fleet.fleet.register(&flow("too long", longest + second)).await;
+    let registered = fleet.fleet.register(&flow("too-long", longest + second)).await;
     match registered {
         Err(Error::TooLong { task, hard, longest: named }) => {
             assert_eq!((task.as_str(), hard, Some(named)), ("first", longest + second, limited));

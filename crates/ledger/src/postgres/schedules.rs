@@ -10,7 +10,7 @@ use super::values::{Columns, Time};
 use super::workflows::Workflows;
 use crate::schedules::{Firing, Misfire, Schedule};
 use crate::values::{corrupt, json, truncated};
-use crate::{Error, Submitted};
+use crate::{Error, Submitted, Window};
 
 const COLUMNS: &str =
     "tenant, name, workflow, input, cron, time_zone, misfire, priority, enabled, next_at, last_at, last_run";
@@ -93,7 +93,7 @@ pub(super) async fn fire(
     if moved.rows_affected() == 0 {
         return Ok(None);
     }
-    let submitted = submit::submit(&mut *connection, workflows, runs, 0, truncated(now)).await?.submitted;
+    let submitted = submit::submit(&mut *connection, workflows, runs, &Window::of(0), truncated(now)).await?.submitted;
     let last = submitted.last().map(|submitted| submitted.id);
     if last.is_some() {
         sqlx::query("UPDATE schedules SET last_run = $3 WHERE tenant = $1 AND name = $2")
