@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use ledger::postgres::PostgresLedger;
-use ledger::{Ledger, NewRun};
+use ledger::{Ledger, NewRun, Window};
 use protocol::{Payload, RunId, TenantId};
 use serde::Serialize;
 use specs::Berth;
@@ -25,7 +25,7 @@ const BATCH: usize = 10;
 const FILL: u32 = 5_000;
 
 /// Tasks that may be handed out at a time.
-const WINDOW: usize = 1_000;
+const WINDOW: Window = Window::of(1_000);
 
 /// Admissions before the clock starts, at each size.
 const WARM_UP: u32 = 20;
@@ -155,7 +155,7 @@ impl Growing {
 
     /// As a dispatcher does it: is there somebody in line and room, then who is next.
     async fn admit(&mut self) -> anyhow::Result<()> {
-        ensure!(self.ledger.line(WINDOW).await?.waiting, "nobody waits");
+        ensure!(self.ledger.line(&WINDOW).await?.waiting, "nobody waits");
         let jobs = self.ledger.admit(BATCH, Timestamp::now()).await?;
         ensure!(jobs.len() == BATCH, "{} runs were admitted instead of {BATCH}", jobs.len());
         self.queued -= u32::try_from(jobs.len())?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backends::fleet::Fleet;
+use backends::fleet::{Fleet, Window};
 use backends::stack::{Database, Servers};
 use benches::fleet::produced::Produced;
 use benches::fleet::tasks::{self, Kind, Parcel};
@@ -28,6 +28,9 @@ struct Flags {
     /// How many runs one call submits.
     #[arg(long, default_value_t = 1000)]
     per_call: u32,
+    /// How many tasks may be handed out at a time, as a dispatcher finds out by itself.
+    #[arg(long, default_value_t = 128)]
+    window: usize,
     #[command(flatten)]
     servers: Servers,
     #[command(flatten)]
@@ -58,6 +61,7 @@ async fn submit(flags: &Flags) -> anyhow::Result<Produced> {
     let ledger = Arc::new(flags.database.connect().await?);
     let stack = flags.servers.connect().await?;
     let fleet = Fleet::new(ledger, Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
+    let fleet = fleet.with_window(Window::of(flags.window));
     for kind in [Kind::Task, Kind::Chain, Kind::Chord] {
         fleet.register(&tasks::workflow(kind)).await?;
     }

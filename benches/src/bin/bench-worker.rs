@@ -9,6 +9,8 @@ use backends::stack::Servers;
 use benches::fleet::probe::{self, Probe};
 use benches::fleet::tasks;
 use clap::Parser;
+use coordination::presence::{Attendance, this_process};
+use protocol::Presence;
 use protocol::workflow::queues::DEFAULT;
 use service::Shutdown;
 use service::telemetry::Logging;
@@ -53,8 +55,14 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
     runtime.block_on(async {
         let probe = Arc::new(Probe::open(&flags.probe)?);
         let stack = flags.servers.connect().await?;
+        let name = format!("bench-worker-{}", std::process::id());
+        let presence = Presence {
+            queues: vec![DEFAULT.to_owned()],
+            concurrency: flags.concurrency.into(),
+            ..this_process("bench-worker", &name)
+        };
         let config = Config {
-            name: format!("bench-worker-{}", std::process::id()),
+            name,
             queues: vec![DEFAULT.to_owned()],
             concurrency: flags.concurrency.into(),
             prefetch: flags.prefetch.into(),
@@ -67,7 +75,9 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
             coordination: Arc::clone(&stack.coordination),
         };
         let worker = tasks::register(Worker::builder(ports, config), &probe).build();
+        let attendance = Attendance::begin(Arc::clone(&stack.coordination), move || presence.clone());
         worker.run(shutdown.token().clone()).await?;
+        attendance.end().await;
         stack.close().await;
         Ok(())
     })

@@ -188,11 +188,11 @@ async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
         (0..1000).map(run).collect()
     };
     // The first time it also reads the workflow.
-    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
+    ledger.start(thousand(), &ledger::Window::of(usize::MAX), Timestamp::now()).await?;
     if !statements::reset(&pool).await? {
         return Ok(None);
     }
-    ledger.start(thousand(), usize::MAX, Timestamp::now()).await?;
+    ledger.start(thousand(), &ledger::Window::of(usize::MAX), Timestamp::now()).await?;
     Ok(Some(statements::count(&pool).await?))
 }
 
