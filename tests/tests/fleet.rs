@@ -75,6 +75,7 @@ specs! {
     }
     fan_out {
         results_of_a_mapped_task_arrive_in_the_order_of_the_list
+        ten_thousand_children_are_joined_in_their_order
         an_empty_list_is_joined_at_once
         a_child_that_fails_for_good_fails_the_join
         a_thousand_children_complete

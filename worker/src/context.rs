@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::lists::Lists;
 use crate::reporter::Reports;
 use crate::restraint::Restraint;
 
@@ -20,6 +21,7 @@ use crate::restraint::Restraint;
 pub struct Context {
     pub(crate) job: Arc<Job>,
     pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) lists: Arc<Lists>,
     pub(crate) reports: Reports,
     pub(crate) restraint: Restraint,
     pub(crate) stopping: CancellationToken,

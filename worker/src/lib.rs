@@ -15,6 +15,7 @@ pub mod handler;
 mod in_flight;
 mod leases;
 mod line;
+mod lists;
 pub mod logging;
 mod metrics;
 #[cfg(feature = "fleet")]

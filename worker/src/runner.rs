@@ -23,6 +23,7 @@ use crate::context::{Context, store_failed};
 use crate::handler::{AnyHandler, Stop};
 use crate::in_flight::InFlight;
 use crate::leases::{Claim, Leases};
+use crate::lists::Lists;
 use crate::metrics;
 use crate::reporter::{Reporter, Reports};
 use crate::restraint::Restraint;
@@ -41,6 +42,7 @@ pub(crate) struct Runner {
     pub(crate) leases: Leases,
     pub(crate) returns: Returns,
     pub(crate) reporter: Reporter,
+    pub(crate) lists: Arc<Lists>,
     pub(crate) name: Arc<str>,
     /// How long an attempt may take here, whatever its task allows.
     pub(crate) limits: TimeLimits,
@@ -159,6 +161,7 @@ impl Runner {
         let context = Context {
             job: Arc::clone(job),
             objects: Arc::clone(&self.ports.objects),
+            lists: Arc::clone(&self.lists),
             reports: Reports::new(self.reporter.clone(), started_at),
             restraint: Restraint::default(),
             stopping: CancellationToken::new(),
@@ -304,10 +307,7 @@ async fn item(context: &Context, source: &str, index: u32) -> Result<Value, Task
     let Some(protocol::TaskOutput::One(list)) = context.job.outputs.get(source) else {
         return Err(missing());
     };
-    match context.payload(list).await? {
-        Value::Array(mut list) if (index as usize) < list.len() => Ok(list.swap_remove(index as usize)),
-        _ => Err(missing()),
-    }
+    context.lists.item(context, list, index as usize).await?.ok_or_else(missing)
 }
 
 async fn offload(context: &Context, output: Value) -> Result<Payload, TaskError> {

@@ -109,7 +109,8 @@ impl Builder {
         let limits = self.limits.within(self.ports.broker.settle_within());
         let in_flight = InFlight::default();
         let (ports, handlers) = (self.ports, self.handlers);
-        let runner = Runner { ports, handlers, leases, returns, reporter, name, limits, in_flight };
+        let lists = Arc::default();
+        let runner = Runner { ports, handlers, leases, returns, reporter, lists, name, limits, in_flight };
         let errands = async move {
             tokio::join!(reports, returning, asking);
         };

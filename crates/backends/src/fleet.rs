@@ -263,6 +263,7 @@ impl Fleet {
     pub async fn record(&self, callbacks: Vec<Callback>) -> Result<Vec<Applied>, Error> {
         let ended: Vec<_> = callbacks.iter().map(|callback| (callback.task_run_id, callback.attempt)).collect();
         let applied = self.ledger.record(callbacks, Timestamp::now()).await?;
+        self.window.ended(ended.len() as u64);
         self.marks.ended(ended.into_iter());
         Ok(applied)
     }

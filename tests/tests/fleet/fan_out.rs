@@ -1,5 +1,7 @@
 //! One task per item of a list, and a task over all their results.
 
+use std::time::Duration;
+
 use protocol::{RunState, TaskError, TaskState, Workflow};
 use serde_json::{Value, json};
 
@@ -43,6 +45,33 @@ pub(crate) async fn results_of_a_mapped_task_arrive_in_the_order_of_the_list(wor
     let third = record.run.tasks.iter().find(|task| task.task == "third").unwrap();
     let squares: Vec<u64> = (0..12).map(|n| n * n).collect();
     assert_eq!(third.output, Some(protocol::Payload::Inline(json!(squares))));
+    fleet.stop().await;
+}
+
+pub(crate) async fn ten_thousand_children_are_joined_in_their_order(world: &World) {
+    const CHILDREN: u64 = 10_000;
+    let fleet = TestFleet::start(world, |worker| {
+        worker
+            .register::<First>(deed(|_, _| Box::pin(async move { Ok((0..CHILDREN).collect::<Value>()) })))
+            .register::<Second>(deed(|_, item| Box::pin(async move { Ok(item) })))
+            .register::<Third>(deed(|ctx, _| {
+                Box::pin(async move {
+                    let items = ctx.outputs::<Second>().await?;
+                    let in_order = items.iter().enumerate().all(|(place, item)| *item == json!(place));
+                    Ok(json!({ "items": items.len(), "in_order": in_order }))
+                })
+            }))
+    })
+    .await;
+
+    let run = fleet.run(&map_and_join(), json!(null)).await;
+    fleet.has_ended(run, Duration::from_secs(150)).await;
+
+    let record = fleet.ends(run, RunState::Succeeded).await;
+    let third = record.run.tasks.iter().find(|task| task.task == "third").unwrap();
+    assert_eq!(third.output, Some(protocol::Payload::Inline(json!({ "items": CHILDREN, "in_order": true }))));
+    let recorded_once = record.attempts.values().all(|attempts| attempts.len() == 1);
+    assert!(recorded_once && record.attempts.len() == 10_002, "{} task runs have attempts", record.attempts.len());
     fleet.stop().await;
 }
 

@@ -148,6 +148,20 @@ impl TestFleet {
         }
     }
 
+    /// Waits until a wide run has ended, asking for its summary alone.
+    pub(crate) async fn has_ended(&self, run: RunId, patience: Duration) {
+        let started = tokio::time::Instant::now();
+        loop {
+            let runs = self.fleet.list(&TenantId::default_tenant(), None, 100).await.unwrap();
+            let summary = runs.into_iter().find(|summary| summary.id == run).unwrap();
+            if summary.state.is_final() {
+                return;
+            }
+            assert!(started.elapsed() < patience, "the run has not ended: {summary:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until the run has ended, checks how, and that nothing is left in any queue of jobs or outcomes.
     pub(crate) async fn ends(&self, run: RunId, expected: RunState) -> RunRecord {
         let record = self.until(run, "it ends", |record| record.run.state.is_final()).await;

@@ -1,6 +1,7 @@
 //! How many tasks may be handed out at a time.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What a worker may have waiting for each job that it runs: so that it never runs dry, and no more.
 const PER_SLOT: usize = 2;
 
+/// Besides, so much of a second's work: where tasks take microseconds, what is released together costs less apiece, and
+/// nobody waits noticeably longer for it.
+const OF_A_SECOND: u64 = 5;
+
 /// The window while no worker is known: those that start do not find the line emptied out to a broker that knows no turns.
 const UNKNOWN: usize = 64;
 
@@ -23,23 +28,35 @@ const UNKNOWN: usize = 64;
 /// What lies at the broker is worked on in the order it came, whoever owns it; what waits in line is released in turns.
 /// So a fleet is fair when not much more lies at the broker than its workers can take.
 #[derive(Clone, Debug)]
-pub struct Window(Arc<Mutex<ledger::Window>>);
+pub struct Window(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    current: Mutex<ledger::Window>,
+    /// Attempts whose end this process has recorded since the window was last fitted.
+    ended: AtomicU64,
+}
 
 impl Window {
     /// A window of that many tasks.
     #[must_use]
     pub fn of(tasks: usize) -> Self {
-        Self(Arc::new(Mutex::new(ledger::Window::of(tasks))))
+        Self(Arc::new(Shared { current: Mutex::new(ledger::Window::of(tasks)), ended: AtomicU64::new(0) }))
     }
 
     /// What it is now.
     #[must_use]
     pub fn now(&self) -> ledger::Window {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that so many attempts have ended.
+    pub(super) fn ended(&self, attempts: u64) {
+        self.0.ended.fetch_add(attempts, Ordering::Relaxed);
     }
 
     fn set(&self, window: ledger::Window) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
         if *current != window {
             tracing::debug!(tasks = window.tasks, unserved = ?window.unserved, "the window follows the fleet");
             *current = window;
@@ -75,7 +92,9 @@ impl Fleet {
                 }
             };
             let mut window = fitting(&present, workflows.iter().map(AsRef::as_ref));
-            window.tasks = tasks.unwrap_or(window.tasks);
+            let ended = self.window.0.ended.swap(0, Ordering::Relaxed);
+            let lately = usize::try_from(ended / OF_A_SECOND).unwrap_or(usize::MAX);
+            window.tasks = tasks.unwrap_or(window.tasks.saturating_add(lately));
             self.window.set(window);
         }
     }
