@@ -165,6 +165,8 @@ pub async fn consumers_of_one_name_share_what_prefers_them(broker: Arc<dyn Broke
         settle(delivery, Verdict::Ack).await;
     }
     drop(first);
+    // Whoever subscribes waits until a dropped consumer is gone; what still reached it would go on to everybody.
+    drop(consume(&broker, DEAD_LETTER, 1).await);
     broker.publish(vec![message("3").prefer("a")]).await.expect("publishing works");
     assert_eq!(next(&mut second).await.message.id, "3");
     // What prefers nobody is not for them.
