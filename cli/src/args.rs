@@ -106,6 +106,8 @@ pub(crate) struct Serve {
     pub(crate) max_upload: u32,
     #[command(flatten)]
     pub(crate) engine: Engine,
+    #[command(flatten)]
+    pub(crate) tracing: service::traces::Tracing,
 }
 
 /// How much runs at once, and who answers.

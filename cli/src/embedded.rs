@@ -23,6 +23,7 @@ use objects::filesystem::Filesystem;
 use protocol::Presence;
 use protocol::workflow::queues;
 use service::tasks::OnFailure;
+use service::traces::Traces;
 use service::{Shutdown, Tasks};
 use tokio_util::sync::CancellationToken;
 use worker::stages::Tools;
@@ -62,6 +63,7 @@ impl Embedded {
         engine: &Engine,
         shutdown: &Shutdown,
         grace: Duration,
+        traces: Traces,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(state)
             .with_context(|| format!("state folder {} cannot be created", state.display()))?;
@@ -73,10 +75,16 @@ impl Embedded {
         let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(fleet::topology(DELIVERY_LIMIT)));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
+        let fleet = fleet.with_traces(traces.clone());
         fleet.register(&protocol::stages::pipeline()).await?;
 
         let tasks = Tasks::new(shutdown.clone());
-        let worker = stage_worker(engine, grace, Arc::clone(&broker), Arc::clone(&objects), Arc::clone(&coordination))?;
+        let ports = Ports {
+            broker: Arc::clone(&broker),
+            objects: Arc::clone(&objects),
+            coordination: Arc::clone(&coordination),
+        };
+        let worker = stage_worker(engine, grace, ports, traces)?;
         let attendance = attend(&worker, engine, Arc::clone(&coordination), shutdown.token().clone());
         // The books are kept until the workers have reported what they finished.
         let closing = CancellationToken::new();
@@ -146,13 +154,7 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn stage_worker(
-    engine: &Engine,
-    grace: Duration,
-    broker: Arc<dyn Broker>,
-    objects: Arc<dyn Objects>,
-    coordination: Arc<dyn Coordination>,
-) -> anyhow::Result<Worker> {
+fn stage_worker(engine: &Engine, grace: Duration, ports: Ports, traces: Traces) -> anyhow::Result<Worker> {
     let concurrency = concurrency(engine);
     let model = models::resolve(engine.model.config())?;
     let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
@@ -164,6 +166,6 @@ fn stage_worker(
         lease_ttl: LEASE,
         grace,
     };
-    let builder = Worker::builder(Ports { broker, objects, coordination }, config);
+    let builder = Worker::builder(ports, config).traces(traces);
     Ok(worker::stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
 }

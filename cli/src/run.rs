@@ -13,6 +13,7 @@ use protocol::request::{ExtractionRequest, UnreadableRequest};
 use protocol::result::ExtractionResult;
 use protocol::{Lifecycle, LifecycleEvent, RunEvent, RunId, RunState, TenantId};
 use service::Shutdown;
+use service::traces::Traces;
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -98,7 +99,7 @@ async fn run(
     let temporary = if command.state.is_none() { Some(scratch::folder()?) } else { None };
     let kept = command.state.clone();
     let state: PathBuf = kept.or_else(|| temporary.as_ref().map(|dir| dir.path().to_path_buf())).unwrap_or_default();
-    let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE).await?;
+    let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE, Traces::default()).await?;
     let tenant = TenantId::default_tenant();
     let announcements = embedded.fleet.watch();
     let submitted = submit(&embedded, command, request, &tenant).await?;

@@ -37,7 +37,8 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
     let metrics = Metrics::install()?;
-    let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE).await?;
+    let (traces, exporter) = command.tracing.start("flotilla", &format!("embedded-{}", std::process::id()))?;
+    let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE, traces).await?;
     let incoming = command.state.join("incoming");
     let desk = embedded.desk.clone().with_incoming(incoming.clone());
     let api = Api {
@@ -63,6 +64,7 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     });
     embedded.tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, token).await?) });
     // A little more than the workers' own grace, so that they can hand back what they could not finish.
-    embedded.tasks.join(GRACE + Duration::from_secs(5)).await?;
-    Ok(())
+    let ended = embedded.tasks.join(GRACE + Duration::from_secs(5)).await;
+    exporter.close().await;
+    Ok(ended?)
 }

@@ -18,6 +18,7 @@ use protocol::{Presence, TenantId};
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
+use service::traces::Tracing;
 use service::{Shutdown, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,8 @@ struct Flags {
     #[command(flatten)]
     admission: Admission,
     #[command(flatten)]
+    tracing: Tracing,
+    #[command(flatten)]
     logging: Logging,
     #[command(subcommand)]
     command: Option<Command>,
@@ -104,10 +107,13 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::install()?;
+    let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    let (traces, exporter) = flags.tracing.start("dispatcher", &name)?;
     let ledger = Arc::new(flags.database.connect().await?);
     let stack = flags.servers.connect().await?;
     let shared: Arc<dyn Ledger> = Arc::<PostgresLedger>::clone(&ledger);
     let fleet = Fleet::new(shared, Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
+    let fleet = fleet.with_traces(traces);
     fleet.register(&protocol::stages::pipeline()).await?;
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
@@ -149,12 +155,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "the dispatcher listens");
     let stop = token();
     tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, stop).await?) });
-    let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
     let (presence, stopping) = (this_process("dispatcher", &name), token());
     let describe = move || Presence { draining: stopping.is_cancelled(), ..presence.clone() };
     let attendance = Attendance::begin(Arc::clone(&stack.coordination), describe);
     let ended = tasks.join(GRACE).await;
     attendance.end().await;
+    exporter.close().await;
     stack.close().await;
     Ok(ended?)
 }

@@ -4,6 +4,8 @@
 
 #[path = "processes/capacity.rs"]
 mod capacity;
+#[path = "processes/collector.rs"]
+mod collector;
 #[path = "processes/fleet.rs"]
 mod fleet;
 #[path = "processes/killed.rs"]
@@ -26,3 +28,5 @@ mod sticky;
 mod stopped;
 #[path = "processes/together.rs"]
 mod together;
+#[path = "processes/traces.rs"]
+mod traces;

@@ -18,6 +18,7 @@ use protocol::workflow::queues::{CALLBACKS, LOGGING};
 use service::monitoring::{self, Metrics, Monitoring, Ready};
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
+use service::traces::{Traces, Tracing};
 use service::{Shutdown, Tasks};
 use text::Extractor;
 
@@ -56,6 +57,8 @@ struct Flags {
     admission: Admission,
     #[command(flatten)]
     monitoring: Monitoring,
+    #[command(flatten)]
+    tracing: Tracing,
     #[command(flatten)]
     logging: Logging,
 }
@@ -106,6 +109,8 @@ fn fail(role: &str, error: &anyhow::Error) -> ExitCode {
 async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let role = process.role;
     let metrics = Metrics::install()?;
+    let name = format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    let (traces, exporter) = flags.tracing.start(role, &name)?;
     let stack = flags.servers.connect().await?;
     let grace = flags.capacity.grace();
     let tasks = Tasks::new(shutdown.clone());
@@ -124,6 +129,7 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
+            let fleet = fleet.with_traces(traces.clone());
             let (keeper, tasks_at_once, stop) = (fleet.clone(), flags.admission.tasks(), token());
             tasks.spawn("window", OnFailure::Stop, async move {
                 stop.run_until_cancelled(keeper.keep_window(tasks_at_once)).await;
@@ -138,13 +144,12 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
         }
         ledger = Some(connected);
     }
-    let name = format!("{role}-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
     let mut presence = Presence { queues: flags.queues.clone(), ..this_process(role, &name) };
     let mut in_flight = InFlight::default();
     if !work.is_empty() {
         let config = worker_config(name, &flags.capacity, work, grace);
         presence.concurrency = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
-        let worker = worker(process, config, &flags, &stack).await?;
+        let worker = worker(process, config, &flags, &stack, traces).await?;
         in_flight = worker.in_flight();
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
@@ -168,6 +173,7 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     let attendance = Attendance::begin(Arc::clone(&stack.coordination), describe);
     let ended = tasks.join(grace + Duration::from_secs(5)).await;
     attendance.end().await;
+    exporter.close().await;
     stack.close().await;
     Ok(ended?)
 }
@@ -177,14 +183,20 @@ fn worker_config(name: String, capacity: &Capacity, queues: Vec<String>, grace: 
     Config { name, queues, concurrency, prefetch, lease_ttl: LEASE, grace }
 }
 
-async fn worker(process: Process, config: Config, flags: &Flags, stack: &Stack) -> anyhow::Result<Worker> {
+async fn worker(
+    process: Process,
+    config: Config,
+    flags: &Flags,
+    stack: &Stack,
+    traces: Traces,
+) -> anyhow::Result<Worker> {
     let (capacity, concurrency) = (&flags.capacity, config.concurrency);
     let ports = Ports {
         broker: Arc::clone(&stack.broker),
         objects: capacity.cached(Arc::clone(&stack.objects)),
         coordination: Arc::clone(&stack.coordination),
     };
-    let mut builder = capacity.apply(Worker::builder(ports.clone(), config));
+    let mut builder = capacity.apply(Worker::builder(ports.clone(), config)).traces(traces);
     if process.stages {
         builder = with_stages(builder, flags, concurrency)?;
     }

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::metrics::{counter, gauge, histogram};
+use backends::spans::{self, Attempt};
 use broker::{Delivery, Verdict};
 use jiff::Timestamp;
 use protocol::message::WIRE_VERSION;
 use protocol::{Callback, ErrorClass, Job, LifecycleEvent, Outcome, Payload, RunId, TaskError};
 use serde_json::Value;
+use service::traces::Traces;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -35,6 +37,9 @@ use crate::worker::Ports;
 /// An attempt that ends within this is reported when it ends, not when it starts.
 const QUICK: Duration = Duration::from_millis(100);
 
+/// Why an attempt was given up whose run was cancelled.
+const RUN_CANCELLED: &str = "its run was cancelled";
+
 /// Everything needed to run any job of this worker.
 pub(crate) struct Runner {
     pub(crate) ports: Ports,
@@ -47,6 +52,7 @@ pub(crate) struct Runner {
     /// How long an attempt may take here, whatever its task allows.
     pub(crate) limits: TimeLimits,
     pub(crate) in_flight: InFlight,
+    pub(crate) traces: Traces,
 }
 
 /// How the worker as a whole is asked to end.
@@ -128,6 +134,8 @@ impl Runner {
         let (context, hard_deadline) = self.context(&job, started_at);
         let signals = Signals { hard_deadline, cancellations, lost };
         let end = self.execute(Arc::clone(&context), signals, drain).await;
+        let ended_at = Timestamp::now();
+        let span = |outcome, error| Attempt { job: &job, worker: &self.name, started_at, ended_at, outcome, error };
         counted.end(match &end {
             End::Outcome(outcome) => word(outcome),
             End::Dropped(_) => "dropped",
@@ -140,9 +148,18 @@ impl Runner {
                 }
                 let ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.reporter.report(&job, LifecycleEvent::Ended { state: word(&outcome).to_owned(), ms });
-                self.call_back(&context, outcome, started_at).await
+                let (how, code) = (word(&outcome), code(&outcome));
+                let verdict = self.call_back(&context, outcome, (started_at, ended_at)).await;
+                // Otherwise the attempt is made again, and whoever makes it tells.
+                if verdict == Verdict::Ack {
+                    self.traces.tell(|| spans::of_attempt(span(how, code.as_deref())));
+                }
+                verdict
             }
             End::Dropped(reason) => {
+                if reason == RUN_CANCELLED {
+                    self.traces.tell(|| spans::of_attempt(span("cancelled", None)));
+                }
                 tracing::info!(reason, "the attempt was given up");
                 Verdict::Ack
             }
@@ -216,12 +233,12 @@ impl Runner {
                 () = drain.hard.cancelled() => return End::HandedBack,
                 () = signals.lost.cancelled() => return End::Dropped("somebody else has its lease"),
                 cancelled = signals.cancellations.recv(), if listening => match cancelled {
-                    Ok(run) if run == job.run_id => return End::Dropped("its run was cancelled"),
+                    Ok(run) if run == job.run_id => return End::Dropped(RUN_CANCELLED),
                     Ok(_) => {}
                     // Missed some: ask. A coordination store that is away cancels nothing.
                     Err(RecvError::Lagged(_)) => {
                         if self.ports.coordination.is_cancelled(job.run_id).await.unwrap_or(false) {
-                            return End::Dropped("its run was cancelled");
+                            return End::Dropped(RUN_CANCELLED);
                         }
                     }
                     Err(RecvError::Closed) => listening = false,
@@ -230,7 +247,12 @@ impl Runner {
         }
     }
 
-    async fn call_back(&self, context: &Context, outcome: Outcome, started_at: Timestamp) -> Verdict {
+    async fn call_back(
+        &self,
+        context: &Context,
+        outcome: Outcome,
+        (started_at, ended_at): (Timestamp, Timestamp),
+    ) -> Verdict {
         let job = &context.job;
         let callback = Callback {
             v: WIRE_VERSION,
@@ -240,7 +262,7 @@ impl Runner {
             worker: self.name.to_string(),
             outcome,
             started_at,
-            ended_at: Timestamp::now(),
+            ended_at,
             usage: context.usage.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         match self.returns.send(&callback).await {
@@ -355,6 +377,13 @@ fn complaint(outcome: &Outcome) -> Option<LifecycleEvent> {
         Outcome::Done { .. } | Outcome::Snooze { .. } => return None,
     };
     Some(LifecycleEvent::Log { level: level.to_owned(), message: error.to_string() })
+}
+
+fn code(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Retry { error, .. } | Outcome::Fail { error } => Some(error.code.clone()),
+        Outcome::Done { .. } | Outcome::Snooze { .. } => None,
+    }
 }
 
 fn word(outcome: &Outcome) -> &'static str {

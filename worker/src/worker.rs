@@ -8,6 +8,7 @@ use broker::Broker;
 use coordination::Coordination;
 use objects::Objects;
 use protocol::Task;
+use service::traces::Traces;
 use tokio_util::sync::CancellationToken;
 
 use crate::autoscale::Autoscale;
@@ -65,6 +66,7 @@ pub struct Builder {
     autoscale: Option<Autoscale>,
     sticky: bool,
     limits: TimeLimits,
+    traces: Traces,
     handlers: HashMap<&'static str, Arc<dyn AnyHandler>>,
 }
 
@@ -98,6 +100,13 @@ impl Builder {
         self
     }
 
+    /// Tells about the attempts that end here.
+    #[must_use]
+    pub fn traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
+    }
+
     /// The finished worker.
     #[must_use]
     pub fn build(self) -> Worker {
@@ -108,9 +117,9 @@ impl Builder {
             Leases::new(Arc::clone(&self.ports.coordination), Arc::clone(&name), self.config.lease_ttl);
         let limits = self.limits.within(self.ports.broker.settle_within());
         let in_flight = InFlight::default();
-        let (ports, handlers) = (self.ports, self.handlers);
+        let (ports, handlers, traces) = (self.ports, self.handlers, self.traces);
         let lists = Arc::default();
-        let runner = Runner { ports, handlers, leases, returns, reporter, lists, name, limits, in_flight };
+        let runner = Runner { ports, handlers, leases, returns, reporter, lists, name, limits, in_flight, traces };
         let errands = async move {
             tokio::join!(reports, returning, asking);
         };
@@ -123,8 +132,8 @@ impl Worker {
     /// Starts to describe a worker.
     #[must_use]
     pub fn builder(ports: Ports, config: Config) -> Builder {
-        let limits = TimeLimits::default();
-        Builder { ports, config, autoscale: None, sticky: false, limits, handlers: HashMap::new() }
+        let (limits, traces) = (TimeLimits::default(), Traces::default());
+        Builder { ports, config, autoscale: None, sticky: false, limits, traces, handlers: HashMap::new() }
     }
 
     /// Tells how many jobs it runs, also while it does.

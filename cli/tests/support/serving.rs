@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -232,4 +233,31 @@ async fn a_server_asked_to_stop_ends_well() {
     assert!(asked.success());
 
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn runs_are_told_to_a_collector_before_the_server_ends() {
+    let told: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let keep = Arc::clone(&told);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let collect = move |body: String| async move { keep.lock().unwrap().push(serde_json::from_str(&body).unwrap()) };
+    let app = Router::new().route("/v1/traces", axum::routing::post(collect));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let state = tempfile::tempdir().unwrap();
+    let mut server = Server::start(state.path(), &["--otlp-endpoint", &endpoint]);
+    let accepted = server.submit_example().await;
+    server.result(&accepted).await;
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || server.child.wait().unwrap()).await.unwrap();
+
+    assert!(ended.success(), "{ended}");
+    let trace = accepted["run_id"].as_str().unwrap().replace('-', "");
+    let told = told.lock().unwrap();
+    let batches = told.iter().flat_map(|body| body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap());
+    let names: Vec<&str> =
+        batches.filter(|span| span["traceId"] == trace).map(|span| span["name"].as_str().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("task ")).count(), 6, "{names:?}");
+    assert!(names.contains(&"run prompt-studio-pipeline"), "{names:?}");
 }

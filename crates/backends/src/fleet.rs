@@ -16,8 +16,10 @@ use protocol::message::WIRE_VERSION;
 use protocol::workflow::InvalidWorkflow;
 use protocol::workflow::queues;
 use protocol::{Callback, Job, Lifecycle, LifecycleEvent, RunId, RunState, TaskError, TenantId, Workflow};
+use service::traces::Traces;
 use tokio::sync::broadcast;
 
+use crate::spans;
 use marks::Marks;
 
 mod lost;
@@ -46,6 +48,7 @@ pub struct Fleet {
     coordination: Arc<dyn Coordination>,
     window: Window,
     marks: Marks,
+    traces: Traces,
 }
 
 /// A call to the fleet that did not happen.
@@ -81,13 +84,20 @@ impl Fleet {
     /// A fleet over these ports.
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, broker: Arc<dyn Broker>, coordination: Arc<dyn Coordination>) -> Self {
-        Self { ledger, broker, coordination, window: Window::default(), marks: Marks::default() }
+        let (window, marks, traces) = (Window::default(), Marks::default(), Traces::default());
+        Self { ledger, broker, coordination, window, marks, traces }
     }
 
     /// The same fleet, which hands out no more tasks at a time than this window says.
     #[must_use]
     pub fn with_window(self, window: Window) -> Self {
         Self { window, ..self }
+    }
+
+    /// The same fleet, which tells about the runs whose end it records.
+    #[must_use]
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Makes a workflow known.
@@ -290,6 +300,9 @@ impl Fleet {
                     Action::RunEnded { state } => {
                         room = true;
                         counter!("flotilla_runs_ended_total", "state" => state.as_str()).increment(1);
+                        if let Some((tenant, ended)) = one.tenant.as_ref().zip(one.ended.as_ref()) {
+                            self.traces.tell(|| spans::of_run(one.run_id, tenant, ended, *state));
+                        }
                         ends.extend(self.announce_end(&one, *state).await);
                     }
                     Action::Ignored { task_run, reason } => {

@@ -1,6 +1,7 @@
 //! Who executes workflows. [`fleet`] is our own engine: ledger, broker and workers, whether spread over many
-//! machines or embedded in one process.
+//! machines or embedded in one process; [`spans`] is what it tells about runs as traces.
 
 pub mod fleet;
+pub mod spans;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -57,6 +57,7 @@ macro_rules! conformance_tests {
             a_run_counts_as_much_as_it_did,
             equal_tenants_get_equal_parts,
             a_chain_hands_its_outputs_on_to_the_end,
+            the_end_of_a_run_is_told_once_with_its_times,
             a_callback_counts_once,
             an_end_may_overtake_its_start,
             what_a_snooze_stored_reaches_the_next_attempt,

@@ -8,7 +8,7 @@ use protocol::answer::Usage;
 use protocol::{Callback, Job, Outcome, Payload, RunId, TaskRunId};
 
 use crate::wide::HasRun;
-use crate::{Applied, AttemptRecord};
+use crate::{Applied, AttemptRecord, EndedRun};
 
 /// An event for one run, with the attempt that it ends.
 pub(crate) struct Step {
@@ -116,7 +116,20 @@ pub(crate) fn fold(loaded: &mut Loaded, steps: Vec<Step>, now: Timestamp) -> Fol
         folded.applied.actions.extend(transition.actions);
     }
     folded.applied.jobs = folded.applied.actions.iter().filter_map(|action| published_job(loaded, action)).collect();
+    if folded.applied.actions.iter().any(|action| matches!(action, Action::RunEnded { .. })) {
+        folded.applied.ended = Some(ended_run(&loaded.run, now));
+    }
     folded
+}
+
+fn ended_run(run: &Run, now: Timestamp) -> EndedRun {
+    EndedRun {
+        workflow: run.workflow.name.clone(),
+        created_at: run.created_at,
+        started_at: run.started_at,
+        ended_at: run.ended_at.unwrap_or(now),
+        error: run.error.as_ref().map(|error| error.code.clone()),
+    }
 }
 
 /// Cuts the steps so that no part names a task run twice: within a part it is then plain which event the engine

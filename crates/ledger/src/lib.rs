@@ -378,6 +378,23 @@ pub struct Applied {
     pub actions: Vec<Action>,
     /// Jobs for the `Publish` actions, complete with input and outputs of ancestors.
     pub jobs: Vec<Job>,
+    /// What ended, when the run did.
+    pub ended: Option<EndedRun>,
+}
+
+/// A run at the moment of its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedRun {
+    /// Name of its workflow.
+    pub workflow: String,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it was admitted, unless it ended in line.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// The code of the error that it ended in.
+    pub error: Option<String>,
 }
 
 /// A run as recorded.
@@ -443,7 +460,7 @@ pub struct RunEvents {
 impl Applied {
     /// The report for a run that the ledger does not hold.
     pub(crate) fn unknown(run_id: RunId) -> Self {
-        Self { run_id, tenant: None, actions: Vec::new(), jobs: Vec::new() }
+        Self { run_id, tenant: None, actions: Vec::new(), jobs: Vec::new(), ended: None }
     }
 }
 

@@ -119,11 +119,12 @@ impl Drop for Process {
     }
 }
 
-/// A program of the fleet that knows the berth and nothing else of the environment's `FLOTILLA_…`.
+/// A program of the fleet that knows the berth and nothing else of the environment's `FLOTILLA_…` and `OTEL_…`.
 pub(crate) fn command(berth: &Berth, name: &str) -> Command {
     let mut command = Command::new(program(name));
     let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for variable in ours.filter(|name| name.starts_with("FLOTILLA_") && name != "FLOTILLA_PDFIUM") {
+    let set_by_specs = |name: &String| name.starts_with("FLOTILLA_") || name.starts_with("OTEL_");
+    for variable in ours.filter(|name| set_by_specs(name) && name != "FLOTILLA_PDFIUM") {
         command.env_remove(variable);
     }
     command.envs(berth.environment()).stdin(Stdio::null());

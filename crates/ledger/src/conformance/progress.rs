@@ -7,6 +7,8 @@ use engine::{Action, Event, Ignored};
 use protocol::{RunId, RunState, TaskError, TaskOutput, TaskRunId, TaskState};
 use serde_json::{Value, json};
 
+use crate::EndedRun;
+
 use super::kit::{
     Subject, at, done, ended, flow, inline, listed, look, record, retry, single, snoozed, start, start_many, states,
     wake,
@@ -27,6 +29,27 @@ pub async fn a_chain_hands_its_outputs_on_to_the_end(ledger: Subject) {
     let record = look(&ledger, run).await;
     assert_eq!((record.run.state, record.run.ended_at), (RunState::Succeeded, Some(at(3))));
     assert_eq!(record.run.tasks[2].output, Some(inline(json!({ "answer": 42 }))));
+}
+
+/// Whoever ends a run learns when it began; whatever comes later ends it no more.
+pub async fn the_end_of_a_run_is_told_once_with_its_times(ledger: Subject) {
+    let (run, jobs) = start(&ledger, &flow(&[("a", &[]), ("b", &["a"])])).await;
+    let begun = look(&ledger, run).await.run;
+    let applied = ledger.record(vec![done(&jobs[0], json!(1))], at(20)).await.unwrap();
+    assert_eq!(applied[0].ended, None);
+    let fail = ended(&applied[0].jobs[0], protocol::Outcome::Fail { error: TaskError::permanent("broken", "It is.") });
+    let applied = ledger.record(vec![fail.clone()], at(30)).await.unwrap();
+
+    let told = EndedRun {
+        workflow: begun.workflow.name.clone(),
+        created_at: begun.created_at,
+        started_at: begun.started_at,
+        ended_at: at(30),
+        error: look(&ledger, run).await.run.error.map(|error| error.code),
+    };
+    assert_eq!(applied[0].ended.as_ref(), Some(&told));
+    assert!(told.started_at.is_some() && told.error.is_some(), "{told:?}");
+    assert_eq!(ledger.record(vec![fail], at(40)).await.unwrap()[0].ended, None);
 }
 
 /// Repeated in the same batch, in a later one, or after the run has ended: nothing changes.
