@@ -24,6 +24,8 @@ mod running;
 mod stopping;
 #[path = "fleet/telling.rs"]
 mod telling;
+#[path = "fleet/turns.rs"]
+mod turns;
 #[path = "fleet/world.rs"]
 mod world;
 
@@ -95,6 +97,10 @@ specs! {
         a_task_on_a_queue_of_its_own_is_done_by_whoever_serves_that_queue
         a_job_on_a_queue_that_nobody_serves_waits_for_a_worker_that_starts_later
         workers_that_share_a_queue_pass_on_what_the_other_one_serves
+    }
+    turns {
+        a_crowd_of_one_tenant_does_not_delay_another_tenants_run
+        an_urgent_run_goes_before_those_that_wait
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backends::fleet::Fleet;
+use backends::fleet::{Fleet, Window};
 use backends::stack::Stack;
 use broker::{Broker, Depth, Message};
 use ledger::{NewRun, RunRecord, Schedule};
@@ -80,7 +80,9 @@ impl TestFleet {
     /// Starts a fleet; whatever an earlier one left in that world is taken up.
     pub(crate) async fn start(world: &World, serve: impl FnOnce(Builder) -> Builder) -> Self {
         let Connected { ledger, broker, objects, coordination, forgetful, stack } = world.connect().await;
-        let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
+        // Twice what a worker runs at once, as a dispatcher would find out.
+        let fleet =
+            Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination)).with_window(Window::of(64));
         // The books are kept until the workers have reported what they finished.
         let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
@@ -137,9 +139,20 @@ impl TestFleet {
 
     /// Waits until the run's record is as described.
     pub(crate) async fn until(&self, run: RunId, what: &str, holds: impl Fn(&RunRecord) -> bool) -> RunRecord {
+        self.until_of(&TenantId::default_tenant(), run, what, holds).await
+    }
+
+    /// The same for a run of that tenant.
+    pub(crate) async fn until_of(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        what: &str,
+        holds: impl Fn(&RunRecord) -> bool,
+    ) -> RunRecord {
         let started = tokio::time::Instant::now();
         loop {
-            let record = self.record(run).await;
+            let record = self.fleet.status(tenant, run).await.unwrap().unwrap();
             if holds(&record) {
                 return record;
             }
