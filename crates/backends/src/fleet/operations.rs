@@ -127,8 +127,14 @@ impl Fleet {
     /// Sends dead letters to the queues they died in, as new messages.
     ///
     /// # Errors
-    /// When the broker is away; some may have been sent.
+    /// When the ledger or the broker is away; some may have been sent.
     pub async fn replay_dead_letters(&self, selection: &Selection) -> Result<Replayed, Error> {
+        // Letters may have died in queues that only some workflow names and this process has not used yet.
+        for queue in self.queue_names().await? {
+            if let Err(error) = self.broker.offer(std::slice::from_ref(&queue)).await {
+                tracing::warn!(queue, error = %error, "dead letters of this queue stay where they are");
+            }
+        }
         let replayed = self.broker.replay_dead_letters(selection).await?;
         tracing::info!(?selection, replayed = replayed.replayed, kept = replayed.kept, "dead letters were replayed");
         Ok(replayed)
