@@ -64,12 +64,6 @@ impl Tenant {
         self.settle(place, real_cost(run) - expected_cost(run));
     }
 
-    /// Takes back a run that was not recorded after all.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn withdraw(&mut self, run: &Run, place: Place) {
-        self.settle(place, -expected_cost(run));
-    }
-
     fn settle(&mut self, place: Place, correction: f64) {
         let counter = if place.held { &mut self.held } else { &mut self.taken };
         *counter = counter.saturating_sub(1);

@@ -39,6 +39,7 @@ mod error;
 mod events;
 mod fair;
 mod fold;
+mod keys;
 mod operations;
 #[cfg(feature = "postgres")]
 pub mod postgres;

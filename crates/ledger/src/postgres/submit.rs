@@ -1,24 +1,23 @@
 //! Records submissions, each idempotency key once: three statements for any number of runs, also for those that are
-//! admitted at once.
+//! admitted at once, and a fourth where keys are used.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use engine::{Event, Run, TaskRun};
 use jiff::Timestamp;
-use protocol::{Payload, RunId, TenantId};
+use protocol::{RunId, TenantId};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::admission;
-use super::load::uuids;
 use super::store::{self, as_position};
 use super::tenants::{self, Changed, Locked};
 use super::values::{Columns, Time};
 use super::workflows::Workflows;
 use crate::fair::{Place, Tenant};
 use crate::fold::{Folded, Loaded, Step, fold};
-use crate::values::{corrupt, expires_at, json, parsed};
-use crate::{Error, Line, NewRun, Started, Submitted, Window};
+use crate::keys::{self, FirstUse, Key};
+use crate::values::{corrupt, expires_at, json};
+use crate::{Error, Line, NewRun, Started, Window};
 
 /// A run to be inserted.
 struct Entry {
@@ -44,7 +43,13 @@ pub(super) async fn submit(
     let latest = workflows.latest(connection, &runs).await?;
     let names: BTreeSet<TenantId> = runs.iter().map(|new| new.tenant.clone()).collect();
     let Locked { mut tenants, admitted, line } = tenants::lock(connection, &names, window).await?;
-    let entries = runs.into_iter().map(|new| {
+    // Nobody else records a run for these tenants now, so what is new here stays new.
+    let used = first_uses(connection, &runs).await?;
+    let (submitted, fresh) = keys::sort_out(runs, used)?;
+    if fresh.is_empty() {
+        return Ok(Started { submitted, jobs: Vec::new() });
+    }
+    let entries = fresh.into_iter().map(|new| {
         let run = Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now);
         let tenant = tenants.get_mut(&run.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
@@ -52,27 +57,9 @@ pub(super) async fn submit(
     });
     let mut entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
     admit_front(&mut entries, line, now);
-    let created = insert(connection, &entries, &tenants).await?;
-    let ready = entries.iter_mut().filter(|entry| created.contains(&entry.loaded.run.id));
-    let jobs = ready.filter_map(|entry| entry.admitted.take()).flat_map(|folded| folded.applied.jobs).collect();
-    if created.len() == entries.len() {
-        let submitted = entries.iter().map(|entry| Submitted { id: entry.loaded.run.id, created: true }).collect();
-        return Ok(Started { submitted, jobs });
-    }
-
-    let repeated: Vec<&Entry> = entries.iter().filter(|entry| !created.contains(&entry.loaded.run.id)).collect();
-    let first = first_uses(connection, &repeated).await?;
-    for Entry { loaded, place, .. } in repeated {
-        if let Some(tenant) = tenants.get_mut(&loaded.run.tenant) {
-            tenant.withdraw(&loaded.run, *place);
-        }
-    }
-    tenants::save(connection, &tenants).await?;
-    let answer = |Entry { loaded, .. }: &Entry| match first.get(&loaded.run.id) {
-        Some(id) => Submitted { id: *id, created: false },
-        None => Submitted { id: loaded.run.id, created: true },
-    };
-    Ok(Started { submitted: entries.iter().map(answer).collect(), jobs })
+    insert(connection, &entries, &tenants).await?;
+    let admitted = entries.into_iter().filter_map(|entry| entry.admitted);
+    Ok(Started { submitted, jobs: admitted.flat_map(|folded| folded.applied.jobs).collect() })
 }
 
 /// Admits the entries that would be next, if nobody stands before them. Wide runs count their revisions and go the
@@ -92,13 +79,12 @@ fn admit_front(entries: &mut [Entry], line: Line, now: Timestamp) {
     }
 }
 
-/// Inserts runs, except where the tenant has used the key before, with what admission did to them, and stores the
-/// tenants. Returns the runs that were inserted.
+/// Inserts runs, with what admission did to them, and stores the tenants.
 async fn insert(
     connection: &mut PgConnection,
     entries: &[Entry],
     tenants: &BTreeMap<TenantId, Tenant>,
-) -> Result<HashSet<RunId>, Error> {
+) -> Result<(), Error> {
     let runs: Vec<&Run> = entries.iter().map(|entry| &entry.loaded.run).collect();
     let inputs: Vec<String> =
         entries.iter().map(|entry| json("input", &entry.loaded.input)).collect::<Result<_, _>>()?;
@@ -114,31 +100,26 @@ async fn insert(
         admission::highest(clocks.map(|entry| (entry.place.priority, entry.place.tag))).into_iter().unzip();
     let (clock_priorities, clock_tags): (Vec<i16>, Vec<f64>) = (clock_priorities, clock_tags);
     let Changed { names, clocks, taken, held } = Changed::of(tenants)?;
-    // `IS TRUE` makes it a lookup in a hash table: as a join, every task run would be compared with every run.
-    let inserted: Vec<Uuid> = sqlx::query_scalar(
-        "WITH inserted AS ( \
+    sqlx::query(
+        "WITH runs AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
                 idempotency_key, created_at, deadline_at, started_at) \
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], \
                 $7::double precision[], $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], \
                 $12::timestamptz[], $13::timestamptz[]) \
-            ON CONFLICT (tenant, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id \
          ), task_runs AS ( \
             INSERT INTO task_runs (run_id, id, position, task, state, attempt, queued_at, expires_at, failures) \
             SELECT v.*, 0 \
             FROM unnest($14::uuid[], $15::uuid[], $16::bigint[], $17::text[], $18::text[], $19::bigint[], \
                 $20::timestamptz[], $21::timestamptz[]) \
                 AS v (run_id, id, position, task, state, attempt, queued_at, expires_at) \
-            WHERE (v.run_id IN (SELECT id FROM inserted)) IS TRUE \
          ), tenants AS ( \
             UPDATE tenants SET clocks = v.clocks, taken = v.taken, held = v.held \
             FROM unnest($22::text[], $23::text[], $24::bigint[], $25::bigint[]) AS v (tenant, clocks, taken, held) \
             WHERE tenants.tenant = v.tenant \
-         ), admission AS ( \
-            INSERT INTO admission_clocks AS known (priority, clock) \
-            SELECT * FROM unnest($26::smallint[], $27::double precision[]) \
-            ON CONFLICT (priority) DO UPDATE SET clock = greatest(known.clock, excluded.clock) \
-         ) SELECT id FROM inserted",
+         ) INSERT INTO admission_clocks AS known (priority, clock) \
+         SELECT * FROM unnest($26::smallint[], $27::double precision[]) \
+         ON CONFLICT (priority) DO UPDATE SET clock = greatest(known.clock, excluded.clock)",
     )
     .bind(runs.iter().map(|run| run.id.as_uuid()).collect::<Vec<_>>())
     .bind(runs.iter().map(|run| run.tenant.as_str()).collect::<Vec<_>>())
@@ -167,40 +148,34 @@ async fn insert(
     .bind(held)
     .bind(clock_priorities)
     .bind(clock_tags)
-    .fetch_all(connection)
+    .execute(connection)
     .await?;
-    Ok(inserted.into_iter().map(RunId::from_uuid).collect())
+    Ok(())
 }
 
-/// The runs that were recorded for the keys of these, if they mean the same.
-async fn first_uses(connection: &mut PgConnection, repeated: &[&Entry]) -> Result<HashMap<RunId, RunId>, Error> {
-    let ids: Vec<RunId> = repeated.iter().map(|entry| entry.loaded.run.id).collect();
+/// What the keys among `runs` were used for before. A plain read, which waits for nobody: looking for a conflict while
+/// inserting would wait for whoever changes the first run, and that one for the tenants that are locked here.
+async fn first_uses(connection: &mut PgConnection, runs: &[NewRun]) -> Result<HashMap<Key, FirstUse>, Error> {
+    let keys = keys::keys(runs);
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = sqlx::query(
-        "SELECT v.repeated, runs.id, runs.workflow, runs.input \
-         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS v (repeated, tenant, key) \
+        "SELECT runs.tenant, runs.idempotency_key, runs.id, runs.workflow, runs.input \
+         FROM unnest($1::text[], $2::text[]) AS v (tenant, key) \
          JOIN runs ON runs.tenant = v.tenant AND runs.idempotency_key = v.key",
     )
-    .bind(uuids(&ids))
-    .bind(repeated.iter().map(|entry| entry.loaded.run.tenant.as_str()).collect::<Vec<_>>())
-    .bind(repeated.iter().map(|entry| entry.key.as_deref()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
-    let repeated: HashMap<RunId, &Entry> = repeated.iter().map(|entry| (entry.loaded.run.id, *entry)).collect();
-    let mut first = HashMap::with_capacity(rows.len());
-    for row in &rows {
+    let found = rows.iter().map(|row| {
         let mut columns = Columns::of(row);
+        let tenant: String = columns.get()?;
+        let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+        let key = (tenant, columns.get()?);
         let id = RunId::from_uuid(columns.id()?);
-        let Entry { key, loaded, .. } = repeated.get(&id).ok_or_else(|| corrupt("run", "nobody asked for it"))?;
-        first.insert(id, RunId::from_uuid(columns.id()?));
-        let workflow: &str = columns.get()?;
-        let input: Payload = columns.json("input")?;
-        // Compared as it reads back from the store.
-        if workflow != loaded.run.workflow.name || input != parsed("input", &json("input", &loaded.input)?)? {
-            return Err(Error::IdempotencyConflict(key.clone().unwrap_or_default()));
-        }
-    }
-    match repeated.keys().find(|id| !first.contains_key(id)) {
-        Some(id) => Err(corrupt("run", format!("{id} was neither recorded nor known"))),
-        None => Ok(first),
-    }
+        Ok((key, FirstUse { id, workflow: columns.get()?, input: columns.json("input")? }))
+    });
+    found.collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::Run;
 use jiff::Timestamp;
-use protocol::{Payload, RunId, TenantId, Workflow};
+use protocol::{RunId, TenantId, Workflow};
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::admission;
@@ -13,18 +13,9 @@ use super::store::{self, ROWS};
 use super::values::Columns;
 use super::workflows::Workflows;
 use crate::fair::Tenant;
-use crate::values::{corrupt, json, parsed};
+use crate::keys::{self, FirstUse, Key};
+use crate::values::corrupt;
 use crate::{Error, NewRun, Submitted};
-
-/// A tenant's idempotency key.
-type Key = (TenantId, String);
-
-/// What a key was first used for.
-struct FirstUse {
-    id: RunId,
-    workflow: String,
-    input: Payload,
-}
 
 /// Inserts the runs whose keys are new.
 pub(super) async fn submit(
@@ -39,47 +30,30 @@ pub(super) async fn submit(
             latest.insert(new.workflow.clone(), workflows.latest(connection, &new.workflow).await?);
         }
     }
-    let mut used = first_uses(connection, &runs).await?;
+    let used = first_uses(connection, &runs).await?;
+    let (submitted, fresh) = keys::sort_out(runs, used)?;
     let admitted = admission::admitted(connection).await?;
     let mut tenants: BTreeMap<TenantId, Tenant> = BTreeMap::new();
-    let mut submitted = Vec::with_capacity(runs.len());
-    let mut fresh = Vec::with_capacity(runs.len());
-    for new in runs {
-        if let Some(key) = key_of(&new) {
-            // Compared as it reads back from the store.
-            let input: Payload = parsed("input", &json("input", &new.input)?)?;
-            if let Some(first) = used.get(&key) {
-                if first.workflow != new.workflow || first.input != input {
-                    return Err(Error::IdempotencyConflict(key.1));
-                }
-                submitted.push(Submitted { id: first.id, created: false });
-                continue;
-            }
-            used.insert(key, FirstUse { id: new.id, workflow: new.workflow.clone(), input });
-        }
-        submitted.push(Submitted { id: new.id, created: true });
+    let mut placed = Vec::with_capacity(fresh.len());
+    for new in fresh {
         let run = Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now);
         if !tenants.contains_key(&new.tenant) {
             tenants.insert(new.tenant.clone(), admission::tenant(connection, &new.tenant).await?);
         }
         let tenant = tenants.get_mut(&new.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
-        fresh.push((run, new, place));
+        placed.push((run, new, place));
     }
     for (name, tenant) in &tenants {
         admission::save(connection, name, tenant).await?;
     }
-    store::insert(connection, &fresh).await?;
+    store::insert(connection, &placed).await?;
     Ok(submitted)
-}
-
-fn key_of(new: &NewRun) -> Option<Key> {
-    new.idempotency_key.clone().map(|key| (new.tenant.clone(), key))
 }
 
 /// What the keys among `runs` were used for before.
 async fn first_uses(connection: &mut SqliteConnection, runs: &[NewRun]) -> Result<HashMap<Key, FirstUse>, Error> {
-    let keys: Vec<Key> = runs.iter().filter_map(key_of).collect();
+    let keys = keys::keys(runs);
     let mut found = HashMap::new();
     for keys in keys.chunks(ROWS) {
         // A cross join, so that SQLite looks each key up instead of reading every run.

@@ -48,7 +48,7 @@ impl Schema {
     }
 
     /// A connection that sees its tables.
-    async fn connection(&self) -> PgConnection {
+    pub(crate) async fn connection(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.config.url).await.unwrap();
         let search_path = format!("SET search_path TO {}", self.config.schema);
         sqlx::query(AssertSqlSafe(search_path)).execute(&mut connection).await.unwrap();

@@ -11,8 +11,9 @@ use std::time::Duration;
 use engine::Action;
 use jiff::Timestamp;
 use ledger::postgres::{Config, PostgresLedger};
-use ledger::{Applied, Ledger, Share};
+use ledger::{Applied, Ledger, NewRun, Share, Submitted};
 use protocol::{Job, RunId, RunState, TaskRunId, TaskState};
+use sqlx::Connection;
 use tokio::task::JoinSet;
 
 use crate::database::Schema;
@@ -111,6 +112,28 @@ async fn concurrent_admissions_admit_each_run_once_and_no_tenant_beyond_its_limi
 }
 
 /// The next process goes on in the order that the first one decided.
+/// Whoever changes a run locks its tenant last, and a submission locks the tenant first: if it waited for the run, each
+/// would wait for the other.
+#[tokio::test]
+async fn a_repeated_submission_does_not_wait_for_whoever_changes_the_first_run() {
+    let schema = Schema::create().await;
+    let ledger = schema.ledger().await;
+    ledger.register(&map_and_sum()).await.unwrap();
+    let keyed = || NewRun { idempotency_key: Some("key".to_owned()), ..new_run("default") };
+    let first = ledger.submit(vec![keyed()], Timestamp::now()).await.unwrap();
+    let mut changing = schema.connection().await;
+    let mut change = changing.begin().await.unwrap();
+    sqlx::query("UPDATE runs SET started_at = now()").execute(&mut *change).await.unwrap();
+
+    let again = ledger.submit(vec![keyed(), new_run("default")], Timestamp::now());
+    let again = tokio::time::timeout(Duration::from_secs(10), again).await.expect("it waits for nobody").unwrap();
+
+    assert_eq!(again[0], Submitted { id: first[0].id, created: false });
+    assert!(again[1].created);
+    sqlx::query("SELECT FROM tenants FOR UPDATE").execute(&mut *change).await.unwrap();
+    change.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_order_of_admission_survives_a_restart() {
     let schema = Schema::create().await;
