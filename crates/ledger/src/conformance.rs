@@ -16,6 +16,7 @@ mod operations;
 mod outbox;
 mod progress;
 mod reads;
+mod records;
 mod schedules;
 mod submission;
 mod timers;
@@ -27,6 +28,7 @@ pub use operations::*;
 pub use outbox::*;
 pub use progress::*;
 pub use reads::*;
+pub use records::*;
 pub use schedules::*;
 pub use submission::*;
 pub use timers::*;
@@ -95,6 +97,10 @@ macro_rules! conformance_tests {
             scheduled_are_those_that_wait_with_their_reason_next_due_first,
             the_backlog_counts_what_waits_and_what_runs_by_queue,
             the_tenants_that_wait_longest_for_admission_come_first,
+            a_record_reads_back_as_it_was_put,
+            a_record_changes_only_from_what_was_expected,
+            a_record_is_found_by_its_lookup_name,
+            records_are_listed_page_by_page,
         }
     };
     (@each $make:expr; $($case:ident,)+) => {

@@ -43,6 +43,7 @@ mod keys;
 mod operations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod records;
 mod schedules;
 pub mod sqlite;
 mod unreadable;
@@ -51,11 +52,12 @@ mod wide;
 
 pub use error::Error;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
+pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
 
 /// The durable record of everything that runs.
 #[async_trait]
-pub trait Ledger: Send + Sync {
+pub trait Ledger: Records + Send + Sync {
     /// Makes a workflow known; later submissions name it. Storing the same name and version again is harmless.
     ///
     /// # Errors

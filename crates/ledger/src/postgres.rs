@@ -36,6 +36,7 @@ mod migrate;
 mod operations;
 mod outbox;
 mod read;
+mod records;
 mod schedules;
 mod store;
 mod submit;

@@ -31,6 +31,7 @@ mod load;
 mod operations;
 mod outbox;
 mod read;
+mod records;
 mod schedules;
 mod store;
 mod submit;
