@@ -94,7 +94,7 @@ pub(crate) struct Run {
 /// `flotilla serve`
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
-    /// Where to listen. There is no authentication yet: keep it on this machine.
+    /// Where to listen. Beyond this machine, add --auth keys.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", env = "FLOTILLA_LISTEN")]
     pub(crate) listen: SocketAddr,
     /// Where runs and documents are kept.
@@ -104,6 +104,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "MIB", default_value_t = 100, env = "FLOTILLA_MAX_UPLOAD",
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) max_upload: u32,
+    #[command(flatten)]
+    pub(crate) gate: dispatcher::access::Gate,
     #[command(flatten)]
     pub(crate) engine: Engine,
     #[command(flatten)]

@@ -1,9 +1,11 @@
 //! The HTTP API of a running fleet, as the command line calls it.
 
 use std::fmt::{self, Write};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,30 @@ pub(crate) struct Remote {
     /// The dispatcher, or a `flotilla serve`.
     #[arg(long, value_name = "URL", env = "FLOTILLA_URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
+    /// The key to show, where one is required. Better given by environment: arguments are visible to everybody on the machine.
+    #[arg(long, value_name = "KEY", env = "FLOTILLA_KEY", hide_env_values = true)]
+    pub(crate) key: Option<Key>,
+}
+
+/// A key that is not shown by accident.
+#[derive(Clone)]
+pub(crate) struct Key(HeaderValue);
+
+impl FromStr for Key {
+    type Err = &'static str;
+
+    fn from_str(key: &str) -> Result<Self, Self::Err> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
+        let mut value = value.map_err(|_| "a key has printable characters alone")?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
 }
 
 /// Calls one fleet.
@@ -30,6 +56,7 @@ pub(crate) struct Remote {
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
+    key: Option<Key>,
 }
 
 /// A call that did not work out.
@@ -129,7 +156,7 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|error| bad(error.to_string()))?;
-        Ok(Self { http, url: remote.url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, url: remote.url.trim_end_matches('/').to_owned(), key: remote.key.clone() })
     }
 
     /// `GET path`: what is there. Paths begin with a slash and come after the URL.
@@ -171,7 +198,11 @@ impl Client {
 
     /// The beginning of a call that [`Self::answer`] makes.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).timeout(PATIENCE)
+        let request = self.http.request(method, format!("{}{path}", self.url)).timeout(PATIENCE);
+        match &self.key {
+            Some(Key(value)) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        }
     }
 
     /// Makes a call: status and body of a successful answer.
@@ -227,7 +258,7 @@ mod tests {
     use super::*;
 
     fn client(url: &str) -> Result<Client, Error> {
-        Client::new(&Remote { url: url.to_owned() })
+        Client::new(&Remote { url: url.to_owned(), key: None })
     }
 
     #[test]

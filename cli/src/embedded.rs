@@ -45,6 +45,10 @@ pub(crate) struct Embedded {
     pub(crate) desk: Desk,
     /// Documents and artifacts.
     pub(crate) objects: Arc<dyn Objects>,
+    /// The record.
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// What is counted and announced.
+    pub(crate) coordination: Arc<dyn Coordination>,
     /// Shows operators that this process is alive.
     _attendance: Attendance,
     /// Owns everything that runs.
@@ -97,7 +101,7 @@ impl Embedded {
         });
         let callbacks = worker::callbacks::run(Arc::clone(&broker), fleet.clone(), token());
         tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(callbacks.await?) });
-        let logging = worker::logging::run(broker, ledger, coordination, token());
+        let logging = worker::logging::run(broker, Arc::clone(&ledger), Arc::clone(&coordination), token());
         tasks.spawn("logging", OnFailure::Stop, async move { Ok(logging.await?) });
         let unfinished = fleet.recover().await?;
         if unfinished > 0 {
@@ -109,7 +113,7 @@ impl Embedded {
             Ok(())
         });
         let desk = Desk::new(fleet.clone(), Arc::clone(&objects));
-        Ok(Self { fleet, desk, objects, tasks, _attendance: attendance, _lock: lock })
+        Ok(Self { fleet, desk, objects, ledger, coordination, tasks, _attendance: attendance, _lock: lock })
     }
 }
 

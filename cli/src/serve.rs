@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dispatcher::access::Auth;
 use dispatcher::api::Api;
-use protocol::TenantId;
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -41,11 +41,13 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE, traces).await?;
     let incoming = command.state.join("incoming");
     let desk = embedded.desk.clone().with_incoming(incoming.clone());
+    let usual = if command.listen.ip().is_loopback() { Auth::Off } else { Auth::Keys };
+    let access = command.gate.open(embedded.ledger.clone(), embedded.coordination.clone(), usual).await?;
     let api = Api {
         fleet: embedded.fleet.clone(),
         desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),
-        tenant: TenantId::default_tenant(),
+        access,
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
     };

@@ -6,27 +6,30 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use backends::fleet::Fleet;
 use objects::Objects;
-use protocol::TenantId;
-use service::monitoring::Metrics;
+use service::monitoring::{Metrics, Ready};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::submission::Desk;
 
+mod auth;
 mod body;
 mod dead_letters;
 mod events;
+mod openapi;
 mod operations;
 mod orders;
 mod problem;
 mod runs;
 mod schedules;
 mod server;
+mod tenants;
 mod upload;
 mod workflows;
 
@@ -41,8 +44,8 @@ pub struct Api {
     pub desk: Desk,
     /// Where results are fetched from.
     pub objects: Arc<dyn Objects>,
-    /// Whose runs these are.
-    pub tenant: TenantId,
+    /// Who may call, and how often.
+    pub access: Access,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
     /// What is shown at `/metrics`.
@@ -57,11 +60,8 @@ impl Api {
     pub fn router(self) -> Router {
         let limit = self.max_upload.saturating_add(MAX_REQUEST);
         let room = from_fn_with_state(Arc::new(Semaphore::new(upload::AT_ONCE)), upload::admit);
+        let identified = from_fn_with_state(self.clone(), auth::identify);
         Router::new()
-            .route("/", get(welcome))
-            .route("/metrics", get(metrics))
-            .route("/livez", get(async || "ok\n"))
-            .route("/readyz", get(ready))
             .route("/api/v1/runs", post(runs::submit).route_layer(room).get(runs::list))
             .route("/api/v1/schedules", get(schedules::list))
             .route("/api/v1/schedules/{name}", get(schedules::show).put(schedules::put).delete(schedules::remove))
@@ -77,6 +77,20 @@ impl Api {
             .route("/api/v1/dead-letters", get(dead_letters::list))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
             .route("/api/v1/dead-letters/drop", post(dead_letters::forget))
+            .route("/api/v1/me", get(tenants::me))
+            .route("/api/v1/tenants", get(tenants::list))
+            .route("/api/v1/tenants/{name}", get(tenants::show).put(tenants::put))
+            .route("/api/v1/tenants/{name}/keys", get(tenants::keys).post(tenants::issue))
+            .route("/api/v1/tenants/{name}/keys/{id}", delete(tenants::revoke))
+            .route("/api/v1/audit", get(tenants::audit))
+            .route("/metrics", get(metrics))
+            .route_layer(identified)
+            // From here on, nobody is asked who they are.
+            .route("/", get(welcome))
+            .route("/api/v1/openapi.json", get(openapi::document))
+            .route("/docs", get(openapi::page))
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(ready))
             .fallback(async || {
                 Problem::new(
                     StatusCode::NOT_FOUND,
@@ -93,6 +107,19 @@ impl Api {
             })
             .layer(DefaultBodyLimit::max(limit))
             .with_state(self)
+    }
+
+    /// Serves `/metrics`, `/livez` and `/readyz` alone, to whoever asks, until `shutdown`.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_monitoring(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+        let metrics = self.metrics.clone();
+        let ready: Ready = Arc::new(move || {
+            let fleet = self.fleet.clone();
+            Box::pin(async move { fleet.next_due().await.map(drop).map_err(|error| error.to_string()) })
+        });
+        service::monitoring::serve(listener, metrics, ready, shutdown).await
     }
 
     /// Serves until `shutdown`, then gives open requests a few seconds to end.
@@ -115,7 +142,10 @@ async fn ready(axum::extract::State(api): axum::extract::State<Api>) -> Result<&
     }
 }
 
-async fn metrics(axum::extract::State(api): axum::extract::State<Api>) -> impl IntoResponse {
+async fn metrics(
+    axum::extract::State(api): axum::extract::State<Api>,
+    _caller: auth::Caller<auth::Operate>,
+) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
 }
 

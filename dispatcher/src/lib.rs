@@ -1,8 +1,9 @@
 //! The dispatcher: takes documents and questions in, releases runs, keeps time, and serves results.
 //!
 //! Reading order: [`submission`] (a document becomes a run), [`clock`] (runs are released, timers fire),
-//! [`results`] (a run becomes a result), [`api`] (all of it over HTTP).
+//! [`results`] (a run becomes a result), [`access`] (who may do what), [`api`] (all of it over HTTP).
 
+pub mod access;
 pub mod api;
 pub mod clock;
 #[cfg(feature = "fleet")]

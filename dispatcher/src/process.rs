@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use backends::fleet::Fleet;
 use backends::stack::{Admission, Database, Servers, show_connections};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use coordination::in_process::InProcess;
 use coordination::presence::{Attendance, this_process};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use ledger::postgres::PostgresLedger;
 use protocol::{Presence, TenantId};
@@ -23,6 +24,7 @@ use service::{Shutdown, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::api::Api;
 use crate::submission::Desk;
 use crate::{clock, measuring};
@@ -41,7 +43,7 @@ const MAINTAIN: Duration = Duration::from_secs(3600);
 #[derive(Debug, Parser)]
 #[command(name = "dispatcher", version, max_term_width = 100)]
 struct Flags {
-    /// Where to listen. There is no authentication yet: keep it inside your network.
+    /// Where to listen. Plain HTTP: put something in front that speaks TLS.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", env = "FLOTILLA_LISTEN")]
     listen: SocketAddr,
     /// Largest document that is taken in, in MiB.
@@ -57,6 +59,12 @@ struct Flags {
     /// folder for temporary files].
     #[arg(long, value_name = "DIR", env = "FLOTILLA_INCOMING_DIR")]
     incoming_dir: Option<PathBuf>,
+    #[command(flatten)]
+    gate: Gate,
+    /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
+    /// with the scope "operate".
+    #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_METRICS_ADDR")]
+    metrics_addr: Option<SocketAddr>,
     #[command(flatten)]
     servers: Servers,
     #[command(flatten)]
@@ -76,6 +84,25 @@ struct Flags {
 enum Command {
     /// Bring the ledger's schema up to date and end.
     Migrate,
+    /// Issue a key and print it, once. This is how the first administrator gets in.
+    CreateKey(CreateKey),
+}
+
+/// A key for somebody.
+#[derive(Debug, Args)]
+struct CreateKey {
+    /// Whose it is.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    tenant: TenantId,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT", default_value = "created on the command line")]
+    name: String,
+    /// What it is good for: read, write, operate, admin, fleet; several separated by commas.
+    #[arg(long, value_name = "SCOPES", default_value = "admin", value_delimiter = ',')]
+    scope: Vec<Scope>,
+    /// In how many days it ends by itself.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
 }
 
 /// The whole of the dispatcher's `main`.
@@ -89,6 +116,7 @@ pub fn main() -> ExitCode {
             runtime.block_on(async {
                 match flags.command {
                     Some(Command::Migrate) => Ok(ledger::postgres::migrate(&flags.database.config()).await?),
+                    Some(Command::CreateKey(wanted)) => create_key(&flags.database, wanted).await,
                     None => run(flags, shutdown).await,
                 }
             })
@@ -105,6 +133,21 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+#[expect(clippy::print_stdout, reason = "the only place where the token is ever shown")]
+async fn create_key(database: &Database, wanted: CreateKey) -> anyhow::Result<()> {
+    let ledger: Arc<dyn Ledger> = Arc::new(database.connect().await?);
+    let access = Access::new(ledger, Arc::new(InProcess::new()), true);
+    let new = NewKey {
+        tenant: wanted.tenant,
+        name: wanted.name,
+        scopes: Scopes::of(wanted.scope),
+        expires_at: wanted.days.map(|days| Timestamp::now() + SignedDuration::from_hours(24 * i64::from(days))),
+        issued_by: None,
+    };
+    println!("{}", access.keys.issue(new).await?.token);
+    Ok(())
+}
+
 async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::install()?;
     let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
@@ -112,6 +155,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let ledger = Arc::new(flags.database.connect().await?);
     let stack = flags.servers.connect().await?;
     let shared: Arc<dyn Ledger> = Arc::<PostgresLedger>::clone(&ledger);
+    let access = flags.gate.open(Arc::clone(&shared), Arc::clone(&stack.coordination), Auth::Keys).await?;
     let fleet = Fleet::new(shared, Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
     let fleet = fleet.with_traces(traces);
     fleet.register(&protocol::stages::pipeline()).await?;
@@ -125,7 +169,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
             format!("documents cannot be taken in at {}; name another folder in --incoming-dir", incoming.display())
         })?,
         objects: Arc::clone(&stack.objects),
-        tenant: TenantId::default_tenant(),
+        access,
         max_upload: flags.max_upload as usize * 1024 * 1024,
         metrics: metrics.clone(),
     };
@@ -152,6 +196,11 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         metrics.keep(stop).await;
         Ok(())
     });
+    if let Some(address) = flags.metrics_addr {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        let (api, stop) = (api.clone(), token());
+        tasks.spawn("monitoring", OnFailure::Stop, async move { Ok(api.serve_monitoring(listener, stop).await?) });
+    }
     tracing::info!(address = %listener.local_addr()?, "the dispatcher listens");
     let stop = token();
     tasks.spawn("http", OnFailure::Stop, async move { Ok(api.serve(listener, stop).await?) });

@@ -104,6 +104,8 @@ fn bare(program: &Path, environment: &[(String, String)]) -> Command {
     for variable in ours.filter(|name| name.starts_with("FLOTILLA_") && name != "FLOTILLA_PDFIUM") {
         command.env_remove(variable);
     }
+    // They listen on this machine alone.
+    command.env("FLOTILLA_AUTH", "off");
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }

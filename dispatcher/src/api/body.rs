@@ -2,6 +2,8 @@
 
 use axum::extract::Request;
 use axum::http::StatusCode;
+use protocol::shape::Problems;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Problem, upload};
@@ -24,4 +26,33 @@ pub(super) async fn json(request: Request, most: usize) -> Result<Value, Problem
     serde_json::from_slice(text).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "request_not_json", format!("the request is not JSON: {error}"))
     })
+}
+
+/// The same for a body that has to be an object, read as `T`.
+pub(super) async fn object<T: DeserializeOwned>(request: Request, code: &'static str) -> Result<T, Problem> {
+    let value = json(request, SMALL).await?;
+    let problem = |message: String| {
+        let mut problems = Problems::default();
+        problems.report("$", message, "correct it");
+        Problem::invalid(code, "this cannot be used as it is", problems.into_list())
+    };
+    // serde would take a list for the fields in their order.
+    if !value.is_object() {
+        return Err(problem("is not a JSON object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| problem(format!("cannot be used: {error}")))
+}
+
+/// Whether a text can be the id of a record: nothing that a database refuses or that says nothing.
+pub(super) fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A place in a list, as an earlier page gave it.
+pub(super) fn place(id: String, name: &str) -> Result<String, Problem> {
+    if is_id(&id) {
+        return Ok(id);
+    }
+    let detail = format!("`{name}` takes what an earlier page gave as `next`");
+    Err(Problem::new(StatusCode::BAD_REQUEST, "query_invalid", detail))
 }

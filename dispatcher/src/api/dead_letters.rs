@@ -9,6 +9,7 @@ use protocol::operations::{DeadLetter, DeadLetterSelection, DeadLetters, Dropped
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::auth::{Caller, Operate};
 use super::operations::{MOST, USUAL, away};
 use super::{Api, Problem};
 
@@ -23,6 +24,7 @@ pub(super) struct PageQuery {
 /// `GET /api/v1/dead-letters`: they stay where they are.
 pub(super) async fn list(
     State(api): State<Api>,
+    _caller: Caller<Operate>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<DeadLetters>, Problem> {
     let Query(PageQuery { limit, skip }) = query?;
@@ -37,18 +39,28 @@ pub(super) async fn list(
 /// `POST /api/v1/dead-letters/replay`
 pub(super) async fn replay(
     State(api): State<Api>,
+    caller: Caller<Operate>,
     body: Result<Json<DeadLetterSelection>, JsonRejection>,
 ) -> Result<Json<Replayed>, Problem> {
-    let done = api.fleet.replay_dead_letters(&selection(body?.0)?).await.map_err(|error| away(&error))?;
+    let Json(asked) = body?;
+    let details = serde_json::to_value(&asked).unwrap_or_default();
+    let selection = selection(asked)?;
+    api.access.audit.note(&caller, "dead_letters.replayed", "dead_letter", details).await?;
+    let done = api.fleet.replay_dead_letters(&selection).await.map_err(|error| away(&error))?;
     Ok(Json(Replayed { replayed: done.replayed, kept: done.kept }))
 }
 
 /// `POST /api/v1/dead-letters/drop`
 pub(super) async fn forget(
     State(api): State<Api>,
+    caller: Caller<Operate>,
     body: Result<Json<DeadLetterSelection>, JsonRejection>,
 ) -> Result<Json<Dropped>, Problem> {
-    let dropped = api.fleet.drop_dead_letters(&selection(body?.0)?).await.map_err(|error| away(&error))?;
+    let Json(asked) = body?;
+    let details = serde_json::to_value(&asked).unwrap_or_default();
+    let selection = selection(asked)?;
+    api.access.audit.note(&caller, "dead_letters.dropped", "dead_letter", details).await?;
+    let dropped = api.fleet.drop_dead_letters(&selection).await.map_err(|error| away(&error))?;
     Ok(Json(Dropped { dropped }))
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::auth::{Caller, Read};
 use super::runs::{Id, missing, run_id};
 use super::{Api, Problem};
 
@@ -62,6 +63,7 @@ struct Page {
 /// `GET /api/v1/runs/{id}/events`
 pub(super) async fn events(
     State(api): State<Api>,
+    caller: Caller<Read>,
     stopping: Option<Extension<Stopping>>,
     id: Id,
     query: Result<Query<EventsQuery>, QueryRejection>,
@@ -74,7 +76,7 @@ pub(super) async fn events(
     // Listen before looking, so that nothing falls in between.
     let mut news = (wait > 0).then(|| (api.fleet.watch(), Waiting::new()));
     loop {
-        let found = api.fleet.events(&api.tenant, run, after, limit).await?;
+        let found = api.fleet.events(&caller.tenant, run, after, limit).await?;
         let found = found.ok_or_else(|| missing(&run.to_string()))?;
         let ended = has_ended(&found, limit, Timestamp::now());
         let waiting = news.as_mut().filter(|_| found.events.is_empty() && !ended && !stopping.is_cancelled());

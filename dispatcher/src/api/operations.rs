@@ -14,6 +14,7 @@ use protocol::operations::{
 };
 use serde::Deserialize;
 
+use super::auth::{Caller, Operate};
 use super::{Api, Problem};
 
 /// How many entries a list has unless it is asked for another number.
@@ -23,13 +24,13 @@ pub(super) const USUAL: usize = 100;
 pub(super) const MOST: usize = 1000;
 
 /// `GET /api/v1/workers`: every living process.
-pub(super) async fn workers(State(api): State<Api>) -> Result<Json<Workers>, Problem> {
+pub(super) async fn workers(State(api): State<Api>, _caller: Caller<Operate>) -> Result<Json<Workers>, Problem> {
     let workers = api.fleet.processes().await.map_err(|error| away(&error))?;
     Ok(Json(Workers { workers }))
 }
 
 /// `GET /api/v1/queues`: every queue.
-pub(super) async fn queues(State(api): State<Api>) -> Result<Json<Queues>, Problem> {
+pub(super) async fn queues(State(api): State<Api>, _caller: Caller<Operate>) -> Result<Json<Queues>, Problem> {
     let now = Timestamp::now();
     let found = api.fleet.queues().await.map_err(|error| away(&error))?;
     let queues = found.into_iter().map(|queue| Queue {
@@ -63,6 +64,7 @@ enum Listed {
 /// `GET /api/v1/tasks?state=active|scheduled`
 pub(super) async fn tasks(
     State(api): State<Api>,
+    _caller: Caller<Operate>,
     query: Result<Query<TasksQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(TasksQuery { state, tenant, limit }) = query?;

@@ -7,13 +7,14 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::Submitted;
+use protocol::TenantId;
 use protocol::shape::{Field, Problems};
 use protocol::stages::PIPELINE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, body, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, workflows};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
@@ -68,7 +69,12 @@ impl From<Entry> for Order {
 }
 
 /// Records what the body asks for. `key` is that of the header, for a single run.
-pub(super) async fn submit(api: &Api, request: Request, key: Option<String>) -> Result<Response, Problem> {
+pub(super) async fn submit(
+    api: &Api,
+    tenant: &TenantId,
+    request: Request,
+    key: Option<String>,
+) -> Result<Response, Problem> {
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
     let mut orders = read(api, value, many).await?;
@@ -86,7 +92,8 @@ pub(super) async fn submit(api: &Api, request: Request, key: Option<String>) -> 
         }
     }
     let keys: Vec<Option<String>> = orders.iter().map(|order| order.idempotency_key.clone()).collect();
-    let submitted = match api.desk.submit_orders(&api.tenant, orders).await {
+    auth::count_runs(api, tenant, orders.len()).await?;
+    let submitted = match api.desk.submit_orders(tenant, orders).await {
         Ok(submitted) => submitted,
         Err(error) => return Err(explain(error, &keys, many)),
     };

@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457) with a stable code.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::multipart::MultipartError;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -7,12 +9,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::request::{InvalidRequest, UnreadableRequest};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::runs::IDEMPOTENCY;
 use crate::{results, submission};
 
 /// An error as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// A short phrase for the status.
     title: &'static str,
@@ -24,14 +27,23 @@ pub struct Problem {
     detail: String,
     /// Fields at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
     errors: Vec<protocol::request::Problem>,
+    /// When to try again.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     /// A problem without fields at fault.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new() }
+        Self { title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// The same, with advice when to try again.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
     }
 
     /// A request whose content is at fault, in these places.
@@ -114,6 +126,12 @@ impl From<results::Error> for Problem {
     }
 }
 
+impl From<ledger::Error> for Problem {
+    fn from(error: ledger::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
 impl From<backends::fleet::Error> for Problem {
     fn from(error: backends::fleet::Error) -> Self {
         Self::internal(&error)
@@ -131,7 +149,16 @@ impl From<MultipartError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let wait = self.retry_after;
         let mut response = (status, Json(self)).into_response();
+        if let Some(wait) = wait {
+            let seconds = HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"flotilla\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }

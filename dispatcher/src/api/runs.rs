@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use ledger::{RunRecord, Submitted};
 use protocol::result::StageSummary;
 use protocol::stages::PIPELINE;
-use protocol::{RunId, RunState};
+use protocol::{RunId, RunState, TenantId};
 use serde::{Deserialize, Serialize};
 
+use super::auth::{self, Caller, Read, Write};
 use super::{Api, Problem, orders, upload};
 use crate::results;
 use crate::submission::Submission;
@@ -51,6 +52,7 @@ impl Accepted {
 /// `POST /api/v1/runs`: a document for the document workflow, or JSON for any other.
 pub(super) async fn submit(
     State(api): State<Api>,
+    caller: Caller<Write>,
     query: Result<Query<SubmitQuery>, QueryRejection>,
     headers: HeaderMap,
     request: Request,
@@ -59,11 +61,12 @@ pub(super) async fn submit(
     let idempotency_key = idempotency_key(&headers)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if orders::is_json(kind) {
-        return orders::submit(&api, request, idempotency_key).await;
+        return orders::submit(&api, &caller.tenant, request, idempotency_key).await;
     }
+    auth::count_runs(&api, &caller.tenant, 1).await?;
     let upload = upload::receive(api.desk.incoming(), api.max_upload, request, query.name).await?;
     let submission = Submission {
-        tenant: api.tenant.clone(),
+        tenant: caller.tenant.clone(),
         file: upload.file.path().to_path_buf(),
         file_name: upload.name,
         request: upload.request,
@@ -115,11 +118,12 @@ struct Page {
 /// `GET /api/v1/runs`
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller<Read>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
     let limit = query.limit.unwrap_or(50).clamp(1, 500);
-    let mut runs = api.fleet.list(&api.tenant, query.before, limit + 1).await?;
+    let mut runs = api.fleet.list(&caller.tenant, query.before, limit + 1).await?;
     let more = runs.len() > limit;
     runs.truncate(limit);
     let next = if more { runs.last().map(|run| run.id) } else { None };
@@ -164,14 +168,14 @@ impl Status {
 }
 
 /// `GET /api/v1/runs/{id}`
-pub(super) async fn status(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
-    let record = find(&api, id).await?;
+pub(super) async fn status(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, &caller.tenant, id).await?;
     Ok(Json(Status::of(&record)).into_response())
 }
 
 /// `GET /api/v1/runs/{id}/result`: readable any number of times; 202 with the status while the run is under way.
-pub(super) async fn result(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
-    let record = find(&api, id).await?;
+pub(super) async fn result(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, &caller.tenant, id).await?;
     if !record.run.state.is_final() {
         let again = [(header::RETRY_AFTER, "1")];
         return Ok((StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response());
@@ -183,20 +187,21 @@ pub(super) async fn result(State(api): State<Api>, id: Id) -> Result<Response, P
 }
 
 /// `POST /api/v1/runs/{id}/cancel`, `DELETE /api/v1/runs/{id}`
-pub(super) async fn cancel(State(api): State<Api>, id: Id) -> Result<Response, Problem> {
-    let record = find(&api, id).await?;
+pub(super) async fn cancel(State(api): State<Api>, caller: Caller<Write>, id: Id) -> Result<Response, Problem> {
+    let record = find(&api, &caller.tenant, id).await?;
     if record.run.state.is_final() && record.run.state != RunState::Cancelled {
         let detail = format!("the run has already {}", record.run.state);
         return Err(Problem::new(StatusCode::CONFLICT, "run_ended", detail));
     }
-    let id = record.run.id.to_string();
-    api.fleet.cancel(&api.tenant, record.run.id, "cancelled over HTTP").await?;
-    status(State(api), Ok(Path(id))).await
+    let id = record.run.id;
+    api.fleet.cancel(&caller.tenant, id, "cancelled over HTTP").await?;
+    let record = api.fleet.status(&caller.tenant, id).await?.ok_or_else(|| missing(&id.to_string()))?;
+    Ok(Json(Status::of(&record)).into_response())
 }
 
-async fn find(api: &Api, id: Id) -> Result<RunRecord, Problem> {
+async fn find(api: &Api, tenant: &TenantId, id: Id) -> Result<RunRecord, Problem> {
     let run = run_id(id)?;
-    api.fleet.status(&api.tenant, run).await?.ok_or_else(|| missing(&run.to_string()))
+    api.fleet.status(tenant, run).await?.ok_or_else(|| missing(&run.to_string()))
 }
 
 /// The run that an address names.

@@ -15,6 +15,7 @@ use protocol::workflow::is_name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::auth::{Caller, Read, Write};
 use super::{Api, Problem, body, workflows};
 use crate::results;
 use crate::schedules::Cron;
@@ -84,12 +85,17 @@ fn yes() -> bool {
 }
 
 /// `PUT /api/v1/schedules/{name}`: 201 when it is new, 200 when it replaces one.
-pub(super) async fn put(State(api): State<Api>, name: Name, request: Request) -> Result<Response, Problem> {
+pub(super) async fn put(
+    State(api): State<Api>,
+    caller: Caller<Write>,
+    name: Name,
+    request: Request,
+) -> Result<Response, Problem> {
     let Path(name) = name?;
     let (wanted, cron, zone) = read(&api, &name, body::json(request, body::SMALL).await?).await?;
-    let known = api.fleet.schedule(&api.tenant, &name).await?;
+    let known = api.fleet.schedule(&caller.tenant, &name).await?;
     let schedule = Schedule {
-        tenant: api.tenant.clone(),
+        tenant: caller.tenant.clone(),
         name,
         input: api.desk.keep(wanted.input).await?,
         next_at: if wanted.enabled { cron.next(&zone, Timestamp::now()) } else { None },
@@ -149,26 +155,26 @@ async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, 
 }
 
 /// `GET /api/v1/schedules/{name}`
-pub(super) async fn show(State(api): State<Api>, name: Name) -> Result<Response, Problem> {
+pub(super) async fn show(State(api): State<Api>, caller: Caller<Read>, name: Name) -> Result<Response, Problem> {
     let Path(name) = name?;
-    let found = if is_name(&name) { api.fleet.schedule(&api.tenant, &name).await? } else { None };
+    let found = if is_name(&name) { api.fleet.schedule(&caller.tenant, &name).await? } else { None };
     let schedule = found.ok_or_else(|| missing(&name))?;
     Ok(Json(shown(&api, schedule).await?).into_response())
 }
 
 /// `GET /api/v1/schedules`
-pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>) -> Result<Response, Problem> {
     let mut schedules = Vec::new();
-    for schedule in api.fleet.schedules(&api.tenant).await? {
+    for schedule in api.fleet.schedules(&caller.tenant).await? {
         schedules.push(shown(&api, schedule).await?);
     }
     Ok(Json(Listed { schedules }).into_response())
 }
 
 /// `DELETE /api/v1/schedules/{name}`: its runs stay.
-pub(super) async fn remove(State(api): State<Api>, name: Name) -> Result<Response, Problem> {
+pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, name: Name) -> Result<Response, Problem> {
     let Path(name) = name?;
-    if is_name(&name) && api.fleet.remove_schedule(&api.tenant, &name).await? {
+    if is_name(&name) && api.fleet.remove_schedule(&caller.tenant, &name).await? {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Err(missing(&name))

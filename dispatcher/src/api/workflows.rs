@@ -10,6 +10,7 @@ use protocol::Workflow;
 use protocol::stages::PIPELINE;
 use serde::Serialize;
 
+use super::auth::{Caller, Operate, Read};
 use super::{Api, Problem, body};
 
 /// Every workflow in its latest version.
@@ -19,7 +20,11 @@ struct Listed {
 }
 
 /// `POST /api/v1/workflows`: 201 when it is new, 200 when exactly this was known.
-pub(super) async fn register(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn register(
+    State(api): State<Api>,
+    _caller: Caller<Operate>,
+    request: Request,
+) -> Result<Response, Problem> {
     let workflow = Workflow::read(body::json(request, body::SMALL).await?)
         .map_err(|problems| Problem::invalid("workflow_invalid", "the workflow cannot be used as it is", problems))?;
     if workflow.name == PIPELINE {
@@ -43,7 +48,7 @@ pub(super) async fn register(State(api): State<Api>, request: Request) -> Result
 }
 
 /// `GET /api/v1/workflows`
-pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>) -> Result<Response, Problem> {
     let workflows = api.fleet.workflows().await?.iter().map(|workflow| Workflow::clone(workflow)).collect();
     Ok(Json(Listed { workflows }).into_response())
 }
@@ -51,6 +56,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
 /// `GET /api/v1/workflows/{name}`
 pub(super) async fn show(
     State(api): State<Api>,
+    _caller: Caller<Read>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = name?;

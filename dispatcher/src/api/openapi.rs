@@ -1,0 +1,72 @@
+//! The API as a machine reads it (OpenAPI 3.1), made from the handlers, and a page that shows it to people.
+
+use axum::Json;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use super::{Problem, tenants};
+
+/// What is said of the API; one line per handler.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Flotilla",
+        description = "A document and questions in, answers with evidence out. Errors are application/problem+json with \
+                       a stable `code`."
+    ),
+    paths(
+        tenants::me,
+        tenants::list,
+        tenants::show,
+        tenants::put,
+        tenants::keys,
+        tenants::issue,
+        tenants::revoke,
+        tenants::audit,
+    ),
+    components(schemas(Problem)),
+    tags((name = "access", description = "Tenants, their limits and their keys.")),
+    modifiers(&Common)
+)]
+struct Described;
+
+/// What all operations have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        if let Some(components) = &mut openapi.components {
+            let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+            components.add_security_scheme("key", bearer);
+        }
+        openapi.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+        for path in openapi.paths.paths.values_mut() {
+            let operations =
+                [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch, &mut path.head];
+            operations.into_iter().flatten().for_each(complete);
+        }
+    }
+}
+
+/// Any operation can end in a problem, with whatever status it has.
+fn complete(operation: &mut Operation) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new()
+        .description("A problem: what is wrong, and what to do about it.")
+        .content("application/problem+json", problem);
+    operation.responses.responses.insert("default".to_owned(), response.build().into());
+}
+
+/// `GET /api/v1/openapi.json`
+pub(super) async fn document() -> impl IntoResponse {
+    Json(Described::openapi())
+}
+
+/// `GET /docs`: the same, to be read.
+pub(super) async fn page() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("openapi/page.html"))
+}

@@ -1,0 +1,130 @@
+//! A server for one test.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::{Arc, LazyLock};
+
+use backends::fleet::{self, Fleet};
+use broker::memory::MemoryBroker;
+use coordination::in_process::InProcess;
+use dispatcher::access::{Access, NewKey, Scope, Scopes};
+use dispatcher::api::Api;
+use dispatcher::submission::Desk;
+use ledger::Ledger;
+use ledger::sqlite::SqliteLedger;
+use objects::filesystem::Filesystem;
+use protocol::workflow::TaskSpec;
+use protocol::{TenantId, Workflow};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use service::monitoring::Metrics;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Largest document, in bytes.
+pub(crate) const MAX_UPLOAD: usize = 1024 * 1024;
+
+/// A running server; it stops when this is dropped.
+pub(crate) struct Server {
+    pub(crate) access: Access,
+    url: String,
+    client: reqwest::Client,
+    _folder: TempDir,
+    _stop: DropGuard,
+}
+
+/// Kept once per process.
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::install().unwrap());
+
+impl Server {
+    /// A server that asks for keys.
+    pub(crate) async fn guarded() -> Self {
+        Self::start(true).await
+    }
+
+    async fn start(required: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory().await.unwrap());
+        let objects = Arc::new(Filesystem::new(folder.path().join("objects")));
+        let coordination = Arc::new(InProcess::new());
+        let broker = Arc::new(MemoryBroker::new(fleet::topology(5)));
+        let fleet = Fleet::new(Arc::clone(&ledger), broker, coordination.clone());
+        fleet.register(&protocol::stages::pipeline()).await.unwrap();
+        let mut single = Workflow::named("single");
+        single.tasks = vec![TaskSpec::named("only")];
+        fleet.register(&single).await.unwrap();
+        let access = Access::new(Arc::clone(&ledger), coordination, required);
+        let desk = Desk::new(fleet.clone(), objects.clone()).with_incoming(folder.path().join("incoming")).unwrap();
+        let api = Api {
+            fleet: fleet.clone(),
+            desk,
+            objects,
+            access: access.clone(),
+            max_upload: MAX_UPLOAD,
+            metrics: METRICS.clone(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        tokio::spawn(async move { api.serve(listener, stopping).await.unwrap() });
+        // Plain HTTP, but the client wants to know how it would speak TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+        Self { access, url, client, _folder: folder, _stop: stop.drop_guard() }
+    }
+
+    /// The token of a new key.
+    pub(crate) async fn key(&self, tenant: &str, scopes: &[Scope]) -> String {
+        let tenant: TenantId = tenant.parse().unwrap();
+        let (name, scopes) = ("of a test".to_owned(), Scopes::of(scopes.iter().copied()));
+        let new = NewKey { tenant, name, scopes, expires_at: None, issued_by: None };
+        self.access.keys.issue(new).await.unwrap().token
+    }
+
+    /// The beginning of a call.
+    pub(crate) fn call(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
+        let call = self.client.request(method, format!("{}{path}", self.url));
+        if key.is_empty() { call } else { call.bearer_auth(key) }
+    }
+
+    /// Calls with JSON, or without a body where it is null.
+    pub(crate) async fn json(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        let call = self.call(method, path, key);
+        let call =
+            if body.is_null() { call } else { call.header(CONTENT_TYPE, "application/json").body(body.to_string()) };
+        Answer::of(call.send().await.unwrap()).await
+    }
+
+    /// Asks for something.
+    pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
+        self.json(Method::GET, path, key, &Value::Null).await
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The code of the problem.
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+        self.body()["code"].as_str().unwrap().to_owned()
+    }
+}
