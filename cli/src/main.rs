@@ -13,6 +13,7 @@ mod embedded;
 mod follow;
 mod inspect;
 mod logs;
+mod master_key;
 mod operator;
 mod out;
 mod progress;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dispatcher::access::Auth;
+use dispatcher::adapters::Adapters;
 use dispatcher::api::Api;
 use service::Shutdown;
 use service::monitoring::Metrics;
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::args::Serve;
 use crate::embedded::Embedded;
-use crate::run;
+use crate::{master_key, run};
 
 /// How long running tasks may take to finish after the order to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -43,11 +44,13 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let desk = embedded.desk.clone().with_incoming(incoming.clone());
     let usual = if command.listen.ip().is_loopback() { Auth::Off } else { Auth::Keys };
     let access = command.gate.open(embedded.ledger.clone(), embedded.coordination.clone(), usual).await?;
+    let vault = master_key::of(&command.state, &command.gate)?;
     let api = Api {
         fleet: embedded.fleet.clone(),
         desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),
         access,
+        adapters: Adapters::new(embedded.ledger.clone(), vault),
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
     };

@@ -16,8 +16,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::adapters::Adapters;
 use crate::submission::Desk;
 
+mod adapters;
 mod auth;
 mod body;
 mod dead_letters;
@@ -25,6 +27,7 @@ mod events;
 mod openapi;
 mod operations;
 mod orders;
+mod paging;
 mod problem;
 mod runs;
 mod schedules;
@@ -46,6 +49,8 @@ pub struct Api {
     pub objects: Arc<dyn Objects>,
     /// Who may call, and how often.
     pub access: Access,
+    /// How tenants reach their services.
+    pub adapters: Adapters,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
     /// What is shown at `/metrics`.
@@ -77,6 +82,8 @@ impl Api {
             .route("/api/v1/dead-letters", get(dead_letters::list))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
             .route("/api/v1/dead-letters/drop", post(dead_letters::forget))
+            .route("/api/v1/adapters", get(adapters::list).post(adapters::create))
+            .route("/api/v1/adapters/{id}", get(adapters::show).put(adapters::put).delete(adapters::remove))
             .route("/api/v1/me", get(tenants::me))
             .route("/api/v1/tenants", get(tenants::list))
             .route("/api/v1/tenants/{name}", get(tenants::show).put(tenants::put))

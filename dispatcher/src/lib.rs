@@ -4,6 +4,7 @@
 //! [`results`] (a run becomes a result), [`access`] (who may do what), [`api`] (all of it over HTTP).
 
 pub mod access;
+pub mod adapters;
 pub mod api;
 pub mod clock;
 #[cfg(feature = "fleet")]

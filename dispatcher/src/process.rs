@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
+use crate::adapters::Adapters;
 use crate::api::Api;
 use crate::submission::Desk;
 use crate::{clock, measuring};
@@ -170,6 +171,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         })?,
         objects: Arc::clone(&stack.objects),
         access,
+        adapters: Adapters::new(Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone()),
         max_upload: flags.max_upload as usize * 1024 * 1024,
         metrics: metrics.clone(),
     };

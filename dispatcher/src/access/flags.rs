@@ -7,7 +7,7 @@ use coordination::Coordination;
 use ledger::{Error, Ledger};
 use protocol::TenantId;
 
-use super::{Access, NewKey, Scope, Scopes};
+use super::{Access, NewKey, Scope, Scopes, Vault};
 
 /// Shortest key that is adopted from the environment, in characters: nobody guesses it.
 const SHORTEST: usize = 32;
@@ -26,6 +26,11 @@ pub struct Gate {
     /// The key that the workers of this fleet show, with the scope "fleet".
     #[arg(long, value_name = "KEY", env = "FLOTILLA_FLEET_KEY", hide_env_values = true, value_parser = long_enough)]
     pub fleet_key: Option<String>,
+    /// What secrets of tenants are encrypted under: 64 hex digits (openssl rand -hex 32). Several, separated by commas: the
+    /// first one encrypts, all decrypt.
+    #[arg(long, value_name = "HEX", env = "FLOTILLA_MASTER_KEY", hide_env_values = true, default_value = "",
+          hide_default_value = true, value_parser = Vault::new)]
+    pub master_key: Vault,
 }
 
 /// Who may call.

@@ -79,6 +79,20 @@ impl Vault {
         Ok(Self { masters: masters.collect::<Result<_, _>>()? })
     }
 
+    /// A new master key, as [`Self::new`] takes it.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn new_master_key() -> Result<String, VaultError> {
+        Ok(hex(&random::<KEY>()?))
+    }
+
+    /// Whether it can keep anything.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.masters.is_empty()
+    }
+
     /// Encrypts what belongs to `owner`.
     ///
     /// # Errors

@@ -31,16 +31,18 @@ pub(super) async fn json(request: Request, most: usize) -> Result<Value, Problem
 /// The same for a body that has to be an object, read as `T`.
 pub(super) async fn object<T: DeserializeOwned>(request: Request, code: &'static str) -> Result<T, Problem> {
     let value = json(request, SMALL).await?;
-    let problem = |message: String| {
-        let mut problems = Problems::default();
-        problems.report("$", message, "correct it");
-        Problem::invalid(code, "this cannot be used as it is", problems.into_list())
-    };
     // serde would take a list for the fields in their order.
     if !value.is_object() {
-        return Err(problem("is not a JSON object".to_owned()));
+        return Err(problem_at(code, "$", "is not a JSON object"));
     }
-    serde_json::from_value(value).map_err(|error| problem(format!("cannot be used: {error}")))
+    serde_json::from_value(value).map_err(|error| problem_at(code, "$", &format!("cannot be used: {error}")))
+}
+
+/// A body whose content is at fault in one place.
+pub(super) fn problem_at(code: &'static str, path: &str, message: &str) -> Problem {
+    let mut problems = Problems::default();
+    problems.report(path, message, "correct it");
+    Problem::invalid(code, "this cannot be used as it is", problems.into_list())
 }
 
 /// Whether a text can be the id of a record: nothing that a database refuses or that says nothing.

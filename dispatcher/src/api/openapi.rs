@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, tenants};
+use super::{Problem, adapters, tenants};
 
 /// What is said of the API; one line per handler.
 #[derive(OpenApi)]
@@ -19,6 +19,11 @@ use super::{Problem, tenants};
                        a stable `code`."
     ),
     paths(
+        adapters::list,
+        adapters::create,
+        adapters::show,
+        adapters::put,
+        adapters::remove,
         tenants::me,
         tenants::list,
         tenants::show,
@@ -29,7 +34,10 @@ use super::{Problem, tenants};
         tenants::audit,
     ),
     components(schemas(Problem)),
-    tags((name = "access", description = "Tenants, their limits and their keys.")),
+    tags(
+        (name = "adapters", description = "How a tenant reaches its models and other services."),
+        (name = "access", description = "Tenants, their limits and their keys."),
+    ),
     modifiers(&Common)
 )]
 struct Described;

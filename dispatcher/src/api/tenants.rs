@@ -6,7 +6,6 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use ledger::records::Page;
 use protocol::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Admin, Caller, Read};
 use super::operations::{MOST, USUAL};
+use super::paging::{AfterQuery, cut, page};
 use super::{Api, Problem, body};
 use crate::access::{Entry, Issued, Key, NewKey, Scopes, Settings, Tenant};
 
@@ -67,17 +67,6 @@ pub(super) struct WhoAmI {
     scopes: Scopes,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-}
-
-/// Query of a page.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct AfterQuery {
-    /// Go on behind this.
-    after: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
 }
 
 /// Query of a page of the audit log.
@@ -146,7 +135,7 @@ pub(super) async fn put(
     let Path(name) = name?;
     let tenant: TenantId = name
         .parse()
-        .map_err(|_| problem_at("tenant_invalid", "name", "is not 1 to 64 of a-z, A-Z, 0-9, '-' and '_'"))?;
+        .map_err(|_| body::problem_at("tenant_invalid", "name", "is not 1 to 64 of a-z, A-Z, 0-9, '-' and '_'"))?;
     let settings: Settings = body::object(request, "tenant_invalid").await?;
     api.access.audit.note(&caller, "tenant.put", &name, json!(settings)).await?;
     let created = api.access.tenants.put(&tenant, &settings).await?;
@@ -200,7 +189,7 @@ pub(super) async fn issue(
     if tenant != TenantId::default_tenant() && api.access.tenants.tenant(&tenant).await?.is_none() {
         return Err(no_tenant(&name));
     }
-    let invalid = |path: &str, message: &str| problem_at("key_request_invalid", path, message);
+    let invalid = |path: &str, message: &str| body::problem_at("key_request_invalid", path, message);
     let wanted: WantedKey = body::object(request, "key_request_invalid").await?;
     if !(1..=100).contains(&wanted.name.chars().count()) || wanted.name.chars().any(char::is_control) {
         return Err(invalid("$.name", "is not 1 to 100 printable characters"));
@@ -262,27 +251,7 @@ pub(super) async fn audit(
     Ok(Json(AuditList { entries, next }))
 }
 
-/// The page that a query asks for, with one entry more, which tells whether there is another one.
-fn page(query: AfterQuery) -> Result<(Page, usize), Problem> {
-    let limit = query.limit.unwrap_or(USUAL).clamp(1, MOST);
-    let after = query.after.map(|id| body::place(id, "after")).transpose()?;
-    Ok((Page { after, limit: limit + 1, descending: false }, limit))
-}
-
-/// Takes the entry that was one too many off; returns where the next page begins.
-fn cut<T>(found: &mut Vec<T>, limit: usize, place: impl Fn(&T) -> String) -> Option<String> {
-    let more = found.len() > limit;
-    found.truncate(limit);
-    found.last().filter(|_| more).map(place)
-}
-
 fn no_tenant(name: &str) -> Problem {
     let detail = format!("there is no tenant {name:?}; PUT /api/v1/tenants/NAME sets one up");
     Problem::new(StatusCode::NOT_FOUND, "no_such_tenant", detail)
-}
-
-fn problem_at(code: &'static str, path: &str, message: &str) -> Problem {
-    let mut problems = protocol::shape::Problems::default();
-    problems.report(path, message, "correct it");
-    Problem::invalid(code, "this cannot be used as it is", problems.into_list())
 }

@@ -1,4 +1,5 @@
 //! The HTTP API from outside: the real router on a real port, over the ports of the embedded system. No worker runs.
 
 mod access;
+mod adapters;
 mod server;

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 use backends::fleet::{self, Fleet};
 use broker::memory::MemoryBroker;
 use coordination::in_process::InProcess;
-use dispatcher::access::{Access, NewKey, Scope, Scopes};
+use dispatcher::access::{Access, NewKey, Scope, Scopes, Vault};
+use dispatcher::adapters::Adapters;
 use dispatcher::api::Api;
 use dispatcher::submission::Desk;
 use ledger::Ledger;
@@ -62,6 +63,7 @@ impl Server {
             desk,
             objects,
             access: access.clone(),
+            adapters: Adapters::new(Arc::clone(&ledger), Vault::new(&"5e".repeat(32)).unwrap()),
             max_upload: MAX_UPLOAD,
             metrics: METRICS.clone(),
         };
