@@ -64,7 +64,7 @@ struct Flags {
     gate: Gate,
     /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
     /// with the scope "operate".
-    #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_METRICS_ADDR")]
+    #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_DISPATCHER_METRICS_ADDR")]
     metrics_addr: Option<SocketAddr>,
     #[command(flatten)]
     servers: Servers,

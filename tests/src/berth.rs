@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests say where they stopped")]
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backends::stack::{self, Database};
@@ -185,6 +185,7 @@ impl Drop for Berth {
         let (amqp, redis) = (self.amqp.clone(), self.redis.clone());
         let (prefix, url) = (self.servers().queue_prefix.clone(), self.database().postgres_url.clone());
         let schema = self.database().postgres_schema.clone();
+        let told = keys_in_logs(self.folder.path());
         let given_back = std::panic::catch_unwind(move || {
             delete_keys(&redis, &prefix);
             aside(async move {
@@ -194,8 +195,22 @@ impl Drop for Berth {
             });
         });
         // A spec that fails says why; that its berth could not be given back either is not the reason.
+        assert!(told.is_empty() || std::thread::panicking(), "keys stand in {told:?}");
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the servers");
     }
+}
+
+/// The logs in a folder that hold a key of the API, as no log may.
+fn keys_in_logs(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let holds_key = |path: &PathBuf| {
+        let text = std::fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        // What every key begins with; what follows here is its random part.
+        text.split("flk_").skip(1).any(|rest| rest.bytes().take(16).filter(u8::is_ascii_hexdigit).count() == 16)
+    };
+    logs.filter(holds_key).collect()
 }
 
 fn address(variable: &str, usual: &str) -> String {

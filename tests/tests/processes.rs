@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "processes/access.rs"]
+mod access;
 #[path = "processes/capacity.rs"]
 mod capacity;
 #[path = "processes/collector.rs"]

@@ -117,14 +117,19 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- end -}}
 
-{{/* The container's fields that all processes share. Every process serves HTTP on port 8080. */}}
+{{/* The container's fields that all processes share. Every process serves HTTP on port 8080; the dispatcher has port 9464 for
+metrics, since the other one is for whoever has a key: (dict "root" $ "metrics" BOOL). */}}
 {{- define "flotilla.container" -}}
-image: {{ include "flotilla.image" . }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
-securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+image: {{ include "flotilla.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext: {{- toYaml .root.Values.securityContext | nindent 2 }}
 ports:
   - name: http
     containerPort: 8080
+{{- if .metrics }}
+  - name: metrics
+    containerPort: 9464
+{{- end }}
 startupProbe:
   httpGet: { path: /livez, port: http }
   periodSeconds: 2

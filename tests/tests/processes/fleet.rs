@@ -276,8 +276,18 @@ impl Fleet {
 
     /// `flotilla COMMAND …` against this fleet.
     pub(crate) fn flotilla(&self, dispatcher: &Process, arguments: &[&str]) -> Output {
+        self.flotilla_with(dispatcher, arguments, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn flotilla_with(
+        &self,
+        dispatcher: &Process,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Output {
         let mut flotilla = command(&self.berth, "flotilla");
-        flotilla.args(arguments).env("FLOTILLA_URL", dispatcher.url(""));
+        flotilla.args(arguments).env("FLOTILLA_URL", dispatcher.url("")).envs(environment.iter().copied());
         flotilla.output().unwrap()
     }
 
