@@ -51,7 +51,7 @@ pub enum AdapterType {
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// What people call it.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{1,100}$")]
     pub adapter_name: String,
     /// What kind of service it is: `provider|id`, such as `openai|502ecf49-e47c-445c-9907-6d4b90c5cd17`.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}\|[A-Za-z0-9-]{1,64}$")]

@@ -33,16 +33,16 @@ pub struct Settings {
     /// Whether its keys are good for anything.
     pub enabled: bool,
     /// Its part of the fleet, in relation to the weights of the other tenants that have work.
-    #[schema(value_type = u32, minimum = 1)]
+    #[schema(value_type = u32, minimum = 1, maximum = 4294967295_u64)]
     pub weight: NonZeroU32,
     /// How many of its runs may be under way at a time; others wait.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 4294967295_u64)]
     pub max_concurrent_runs: Option<NonZeroU32>,
     /// How many requests it may send in a minute.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 4294967295_u64)]
     pub requests_per_minute: Option<NonZeroU32>,
     /// How many runs it may start in a minute.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 4294967295_u64)]
     pub runs_per_minute: Option<NonZeroU32>,
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Read, Write};
-use super::paging::{AfterQuery, cut, page};
+use super::paging::{AfterQuery, RecordId, cut, page};
 use super::{Api, Problem, body};
 use crate::adapters::{Adapter, AdapterError, Wanted};
 
@@ -50,7 +50,7 @@ pub(super) async fn create(
 }
 
 /// Sets an adapter up under an id of one's own, or changes it. `***` leaves a secret as it is.
-#[utoipa::path(put, path = "/api/v1/adapters/{id}", tag = "adapters", request_body = Wanted,
+#[utoipa::path(put, path = "/api/v1/adapters/{id}", tag = "adapters", params(RecordId), request_body = Wanted,
     responses((status = 200, body = Adapter), (status = 201, body = Adapter), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(api): State<Api>,
@@ -85,7 +85,7 @@ async fn keep(api: &Api, caller: &Caller<Write>, id: &str, request: Request) -> 
 }
 
 /// One adapter, without its secrets.
-#[utoipa::path(get, path = "/api/v1/adapters/{id}", tag = "adapters",
+#[utoipa::path(get, path = "/api/v1/adapters/{id}", tag = "adapters", params(RecordId),
     responses((status = 200, body = Adapter), (status = 404, body = Problem)))]
 pub(super) async fn show(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Json<Adapter>, Problem> {
     let Path(id) = id?;
@@ -94,7 +94,7 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller<Read>, id: Id) -
 }
 
 /// Forgets an adapter. Runs that name it fail from then on.
-#[utoipa::path(delete, path = "/api/v1/adapters/{id}", tag = "adapters",
+#[utoipa::path(delete, path = "/api/v1/adapters/{id}", tag = "adapters", params(RecordId),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, id: Id) -> Result<StatusCode, Problem> {
     let Path(id) = id?;

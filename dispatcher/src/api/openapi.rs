@@ -5,10 +5,13 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::{Problem, adapters, tenants};
+
+/// The media type of problems (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 /// What is said of the API; one line per handler.
 #[derive(OpenApi)]
@@ -60,13 +63,21 @@ impl Modify for Common {
     }
 }
 
-/// Any operation can end in a problem, with whatever status it has.
+/// Any operation can end in a problem, with whatever status it has; problems have a media type of their own.
 fn complete(operation: &mut Operation) {
-    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new()
-        .description("A problem: what is wrong, and what to do about it.")
-        .content("application/problem+json", problem);
-    operation.responses.responses.insert("default".to_owned(), response.build().into());
+    let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let described = || ResponseBuilder::new().description("A problem: what is wrong, and what to do about it.");
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        if status.starts_with(['4', '5']) {
+            let description = match response {
+                RefOr::T(response) if !response.description.is_empty() => response.description.clone(),
+                _ => "A problem: what is wrong, and what to do about it.".to_owned(),
+            };
+            *response = described().description(description).content(PROBLEM, problem()).build().into();
+        }
+    }
+    responses.insert("default".to_owned(), described().content(PROBLEM, problem()).build().into());
 }
 
 /// `GET /api/v1/openapi.json`

@@ -11,11 +11,31 @@ use super::{Problem, body};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AfterQuery {
-    /// Go on behind this.
+    /// Go on behind this: the `next` of an earlier page.
+    #[param(pattern = r"^[!-~]{1,128}$")]
     after: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
+    /// At most so many; 1000 is the most there is.
     limit: Option<usize>,
+}
+
+/// A tenant in an address.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes an address; handlers read it themselves, to answer in their own words")]
+pub(super) struct TenantName {
+    /// Name of a tenant.
+    #[param(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
+    name: String,
+}
+
+/// A record in an address.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes an address; handlers read it themselves, to answer in their own words")]
+pub(super) struct RecordId {
+    /// Its id.
+    #[param(pattern = r"^[A-Za-z0-9_-]{1,100}$")]
+    id: String,
 }
 
 /// The page that a query asks for, with one entry more, which tells whether there is another one.

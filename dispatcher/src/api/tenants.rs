@@ -13,16 +13,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Admin, Caller, Read};
 use super::operations::{MOST, USUAL};
-use super::paging::{AfterQuery, cut, page};
+use super::paging::{AfterQuery, RecordId, TenantName, cut, page};
 use super::{Api, Problem, body};
-use crate::access::{Entry, Issued, Key, NewKey, Scopes, Settings, Tenant};
+use crate::access::{Entry, Issued, Key, NewKey, Scope, Scopes, Settings, Tenant};
 
 /// A tenant.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ShownTenant {
     name: String,
-    #[serde(flatten)]
-    settings: Settings,
+    /// What it may use.
+    limits: Settings,
     /// When it was set up; null for one that nobody has set up.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<Timestamp>,
@@ -30,7 +30,7 @@ pub(super) struct ShownTenant {
 
 impl From<Tenant> for ShownTenant {
     fn from(tenant: Tenant) -> Self {
-        Self { name: tenant.name.to_string(), settings: tenant.settings, created_at: tenant.created_at }
+        Self { name: tenant.name.to_string(), limits: tenant.settings, created_at: tenant.created_at }
     }
 }
 
@@ -73,10 +73,10 @@ pub(super) struct WhoAmI {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct BeforeQuery {
-    /// Go on before this entry.
+    /// Go on before this entry: the `next` of an earlier page.
+    #[param(pattern = r"^[!-~]{1,128}$")]
     before: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
+    /// At most so many; 1000 is the most there is.
     limit: Option<usize>,
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn list(
 }
 
 /// One tenant.
-#[utoipa::path(get, path = "/api/v1/tenants/{name}", tag = "access",
+#[utoipa::path(get, path = "/api/v1/tenants/{name}", tag = "access", params(TenantName),
     responses((status = 200, body = ShownTenant), (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -124,7 +124,7 @@ pub(super) async fn show(
 }
 
 /// Sets a tenant up, or changes what it may use. What is left out gets its usual value.
-#[utoipa::path(put, path = "/api/v1/tenants/{name}", tag = "access", request_body = Settings,
+#[utoipa::path(put, path = "/api/v1/tenants/{name}", tag = "access", params(TenantName), request_body = Settings,
     responses((status = 200, body = ShownTenant), (status = 201, body = ShownTenant), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(api): State<Api>,
@@ -145,7 +145,7 @@ pub(super) async fn put(
 }
 
 /// The keys of a tenant, without their tokens.
-#[utoipa::path(get, path = "/api/v1/tenants/{name}/keys", tag = "access", params(AfterQuery),
+#[utoipa::path(get, path = "/api/v1/tenants/{name}/keys", tag = "access", params(TenantName, AfterQuery),
     responses((status = 200, body = KeyList)))]
 pub(super) async fn keys(
     State(api): State<Api>,
@@ -166,9 +166,10 @@ pub(super) async fn keys(
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedKey {
     /// What people call it.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{1,100}$")]
     name: String,
     /// What it is good for.
+    #[schema(value_type = Vec<Scope>, min_items = 1)]
     scopes: Scopes,
     /// When it ends by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -176,7 +177,7 @@ pub(super) struct WantedKey {
 }
 
 /// Issues a key. Its token is shown in this answer and never again.
-#[utoipa::path(post, path = "/api/v1/tenants/{name}/keys", tag = "access", request_body = WantedKey,
+#[utoipa::path(post, path = "/api/v1/tenants/{name}/keys", tag = "access", params(TenantName), request_body = WantedKey,
     responses((status = 201, body = Issued), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn issue(
     State(api): State<Api>,
@@ -214,7 +215,7 @@ pub(super) async fn issue(
 }
 
 /// Revokes a key; it is good for nothing within 5 seconds. The entry stays in the list.
-#[utoipa::path(delete, path = "/api/v1/tenants/{name}/keys/{id}", tag = "access",
+#[utoipa::path(delete, path = "/api/v1/tenants/{name}/keys/{id}", tag = "access", params(TenantName, RecordId),
     responses((status = 200, body = Key), (status = 404, body = Problem)))]
 pub(super) async fn revoke(
     State(api): State<Api>,
