@@ -15,7 +15,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench bench-fleet bench-admission bench-fairness clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,12 @@ bench-admission: setup ## Measure what an admission costs with a hundred, ten th
 	$(call say,Measuring admission)
 	@cargo build --release --package benches --bin admission
 	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/admission $(ARGS)
+
+bench-api: setup ## Measure what the HTTP API takes: submissions, status, readers of events (installs wrk)
+	$(call say,Measuring the HTTP API)
+	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends wrk; } >/dev/null
+	@cargo build --release --package dispatcher --package benches --bin dispatcher --bin api
+	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/api $(ARGS)
 
 bench-fairness: setup ## Measure who waits how long behind one tenant with ten thousand queued runs
 	$(call say,Measuring fairness)

@@ -2,5 +2,6 @@
 
 pub mod accuracy;
 pub mod admission;
+pub mod api;
 pub mod fairness;
 pub mod fleet;

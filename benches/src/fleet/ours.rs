@@ -93,7 +93,11 @@ fn environment(berth: &Berth, queue_type: QueueKind, probe: &Path) -> Vec<(Strin
     berth.environment().into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn command(name: &str, environment: &[(String, String)]) -> anyhow::Result<Command> {
+/// One of the programs beside this one, which knows these variables and none of the environment's own `FLOTILLA_…`.
+///
+/// # Errors
+/// When it is not built.
+pub fn command(name: &str, environment: &[(String, String)]) -> anyhow::Result<Command> {
     Ok(bare(&executable(name)?, environment))
 }
 
