@@ -91,7 +91,7 @@ async fn answer(request: Request, next: Next, route: Option<&MatchedPath>) -> Re
     }
     let (request, rest) = pace::kept(request);
     let response = run(request, next, route).await;
-    if response.headers().contains_key(header::CONNECTION) || rest.is_read().await {
+    if response.headers().contains_key(header::CONNECTION) || rest.drained().await {
         return response;
     }
     (limits::CLOSE, response).into_response()

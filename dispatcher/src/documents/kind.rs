@@ -8,6 +8,16 @@ pub(super) const HEAD: usize = 8192;
 /// A PDF header may stand behind other bytes, but no further than this.
 const PDF_HEADER_WITHIN: usize = 1024;
 
+/// What counts as an archive for others, and is something to read all the same.
+const WRITTEN: [&str; 5] = [
+    "application/epub+zip",
+    "application/rtf",
+    "application/postscript",
+    "application/dicom",
+    // Word, Excel and PowerPoint as they were.
+    "application/x-ole-storage",
+];
+
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -34,6 +44,7 @@ impl Kind {
         let known = infer::get(head).filter(|known| !(text && known.mime_type() == "image/bmp"));
         if let Some(known) = known {
             let never_a_document = match known.matcher_type() {
+                MatcherType::Archive if WRITTEN.contains(&known.mime_type()) => None,
                 MatcherType::Archive => Some("an archive"),
                 MatcherType::App => Some("a program"),
                 MatcherType::Audio => Some("audio"),

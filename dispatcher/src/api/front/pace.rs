@@ -52,7 +52,7 @@ pub(super) struct Rest {
 impl Rest {
     /// Reads what is left, within limits: most clients read no answer before they have sent everything, and would lose it
     /// if the connection were closed on them. False when there is more; then nothing else can come over the connection.
-    pub(super) async fn is_read(self) -> bool {
+    pub(super) async fn drained(self) -> bool {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut paced) = left else { return true };
         let reading = async {
