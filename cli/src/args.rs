@@ -107,6 +107,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) gate: dispatcher::access::Gate,
     #[command(flatten)]
+    pub(crate) front: dispatcher::api::Front,
+    #[command(flatten)]
     pub(crate) engine: Engine,
     #[command(flatten)]
     pub(crate) tracing: service::traces::Tracing,

@@ -51,12 +51,15 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         objects: embedded.objects.clone(),
         access,
         adapters: Adapters::new(embedded.ledger.clone(), vault),
+        retention: None,
+        front: command.front,
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
     };
     let address = listener.local_addr()?;
+    let scheme = if api.front.tls_cert.is_some() { "https" } else { "http" };
     run::say(&format!(
-        "Flotilla listens on http://{address} (state in {}). Try:\n  curl -F file=@examples/invoice.pdf http://{address}/api/v1/runs",
+        "Flotilla listens on {scheme}://{address} (state in {}). Try:\n  curl -F file=@examples/invoice.pdf {scheme}://{address}/api/v1/runs",
         command.state.display()
     ));
     let token = shutdown.token().clone();

@@ -1,9 +1,10 @@
 //! The HTTP front door: submit, status, result, cancel; and what operators see.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
@@ -15,6 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::events::Stopping;
+use self::news::News;
 use crate::access::Access;
 use crate::adapters::Adapters;
 use crate::submission::Desk;
@@ -22,20 +25,30 @@ use crate::submission::Desk;
 mod adapters;
 mod auth;
 mod body;
+mod codes;
+mod conditional;
 mod dead_letters;
+mod documents;
 mod events;
+mod front;
+mod news;
 mod openapi;
 mod operations;
 mod orders;
+mod pages;
 mod paging;
+mod prefer;
 mod problem;
 mod runs;
 mod schedules;
 mod server;
+mod stream;
 mod tenants;
 mod upload;
 mod workflows;
 
+pub use codes::Code;
+pub use front::{Front, Origin, TlsError};
 pub use problem::Problem;
 
 /// What the routes work with.
@@ -53,6 +66,10 @@ pub struct Api {
     pub adapters: Adapters,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
+    /// How long runs are kept after their end; for ever without.
+    pub retention: Option<Duration>,
+    /// How clients reach the API.
+    pub front: Front,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
 }
@@ -61,13 +78,17 @@ pub struct Api {
 const MAX_REQUEST: usize = 16 * 1024 * 1024;
 
 impl Api {
-    /// All routes.
-    pub fn router(self) -> Router {
+    /// All routes; what is announced about runs comes by `news`.
+    fn router(self, news: News, stopping: Stopping) -> Router {
+        let front = Arc::new(self.front.clone());
         let limit = self.max_upload.saturating_add(MAX_REQUEST);
         let room = from_fn_with_state(Arc::new(Semaphore::new(upload::AT_ONCE)), upload::admit);
         let identified = from_fn_with_state(self.clone(), auth::identify);
         Router::new()
-            .route("/api/v1/runs", post(runs::submit).route_layer(room).get(runs::list))
+            .route("/api/v1/runs", post(runs::submit).route_layer(room.clone()).get(runs::list))
+            .route("/api/v1/documents", post(documents::create).route_layer(room).get(documents::list))
+            .route("/api/v1/documents/{id}", get(documents::show).delete(documents::remove))
+            .route("/api/v1/documents/{id}/content", get(documents::content))
             .route("/api/v1/schedules", get(schedules::list))
             .route("/api/v1/schedules/{name}", get(schedules::show).put(schedules::put).delete(schedules::remove))
             .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
@@ -75,6 +96,7 @@ impl Api {
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/events", get(events::events))
+            .route("/api/v1/runs/{id}/events/stream", get(events::follow))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
             .route("/api/v1/workers", get(operations::workers))
             .route("/api/v1/queues", get(operations::queues))
@@ -96,23 +118,20 @@ impl Api {
             .route("/", get(welcome))
             .route("/api/v1/openapi.json", get(openapi::document))
             .route("/docs", get(openapi::page))
+            .route("/problems", get(pages::list))
+            .route("/problems/{code}", get(pages::show))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .fallback(async || {
-                Problem::new(
-                    StatusCode::NOT_FOUND,
-                    "no_such_route",
-                    "there is nothing at this address; GET / lists what there is",
-                )
+                Problem::new(Code::NoSuchRoute, "there is nothing at this address; GET / lists what there is")
             })
             .method_not_allowed_fallback(async || {
-                Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    "this address knows other methods; GET / lists them",
-                )
+                Problem::new(Code::MethodNotAllowed, "this address knows other methods; GET / lists them")
             })
             .layer(DefaultBodyLimit::max(limit))
+            .layer(Extension(news))
+            .layer(Extension(stopping))
+            .layer(from_fn_with_state(front, front::attend))
             .with_state(self)
     }
 
@@ -132,11 +151,16 @@ impl Api {
     /// Serves until `shutdown`, then gives open requests a few seconds to end.
     ///
     /// # Errors
-    /// When the listener has no address to name in the log.
+    /// When the files for HTTPS cannot be used, or the listener has no address to name in the log.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        tracing::debug!(address = %listener.local_addr()?, "serving HTTP");
-        let router = self.router().layer(Extension(events::Stopping(shutdown.clone())));
-        server::serve(listener, router, shutdown).await;
+        let tls = self.front.tls().map_err(std::io::Error::other)?;
+        tracing::debug!(address = %listener.local_addr()?, https = tls.is_some(), "serving HTTP");
+        let (news, announcements) = (News::default(), self.fleet.watch());
+        let router = self.router(news.clone(), Stopping(shutdown.clone()));
+        tokio::select! {
+            () = server::serve(listener, tls, router, shutdown) => {}
+            () = news.pass_on(announcements) => {}
+        }
         Ok(())
     }
 }
@@ -145,7 +169,7 @@ impl Api {
 async fn ready(axum::extract::State(api): axum::extract::State<Api>) -> Result<&'static str, Problem> {
     match api.fleet.next_due().await {
         Ok(_) => Ok("ready\n"),
-        Err(error) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", error.to_string())),
+        Err(error) => Err(Problem::new(Code::NotReady, error.to_string())),
     }
 }
 
@@ -166,10 +190,13 @@ Flotilla: a document and questions in, answers with evidence out.
   POST   /api/v1/runs              submit: multipart fields `file` and, if you like, `request` (JSON);
                                    or the bare document as body with ?name=FILE;
                                    or JSON {workflow, input} for a workflow of your own
+  POST   /api/v1/documents         keep a document (form field `file`, or bare with ?name=FILE); runs name it as
+                                   JSON {document, request}; GET lists them, .../ID, .../ID/content, DELETE
   GET    /api/v1/runs              runs, newest first (?limit=, ?before=RUN)
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
-  GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS)
+  GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS), or a stream of
+                                   server-sent events for Accept: text/event-stream
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
   GET    /api/v1/workers           the processes that are alive
   GET    /api/v1/queues            how full the queues are
@@ -179,6 +206,7 @@ Flotilla: a document and questions in, answers with evidence out.
   GET    /api/v1/workflows         workflows; /api/v1/workflows/NAME for one
   PUT    /api/v1/schedules/NAME    start runs by the clock (JSON {workflow, input, cron, time_zone});
                                    GET shows it, DELETE removes it; GET /api/v1/schedules lists them
+  GET    /problems                 what the codes of errors mean
   GET    /metrics, /livez, /readyz for Prometheus and probes
 
 Try:

@@ -7,6 +7,7 @@ pub mod access;
 pub mod adapters;
 pub mod api;
 pub mod clock;
+pub mod documents;
 #[cfg(feature = "fleet")]
 mod measuring;
 #[cfg(feature = "fleet")]

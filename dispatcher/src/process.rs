@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
-use crate::api::Api;
+use crate::api::{Api, Front};
 use crate::submission::Desk;
 use crate::{clock, measuring};
 
@@ -44,7 +44,7 @@ const MAINTAIN: Duration = Duration::from_secs(3600);
 #[derive(Debug, Parser)]
 #[command(name = "dispatcher", version, max_term_width = 100)]
 struct Flags {
-    /// Where to listen. Plain HTTP: put something in front that speaks TLS.
+    /// Where to listen. Plain HTTP, unless --tls-cert is given.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", env = "FLOTILLA_LISTEN")]
     listen: SocketAddr,
     /// Largest document that is taken in, in MiB.
@@ -62,6 +62,8 @@ struct Flags {
     incoming_dir: Option<PathBuf>,
     #[command(flatten)]
     gate: Gate,
+    #[command(flatten)]
+    front: Front,
     /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
     /// with the scope "operate".
     #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_DISPATCHER_METRICS_ADDR")]
@@ -163,6 +165,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
     let incoming = incoming(flags.incoming_dir, listener.local_addr()?);
+    let retention = Duration::from_secs(24 * 60 * 60 * u64::from(flags.retention_days));
     let desk = Desk::new(fleet.clone(), Arc::clone(&stack.objects)).with_incoming(incoming.clone());
     let api = Api {
         fleet: fleet.clone(),
@@ -173,11 +176,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         access,
         adapters: Adapters::new(Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone()),
         max_upload: flags.max_upload as usize * 1024 * 1024,
+        retention: Some(retention),
+        front: flags.front,
         metrics: metrics.clone(),
     };
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
-    let retention = Duration::from_secs(24 * 60 * 60 * u64::from(flags.retention_days));
     let (keeper, tasks_at_once, stop) = (fleet.clone(), flags.admission.tasks(), token());
     tasks.spawn("window", OnFailure::Stop, async move {
         stop.run_until_cancelled(keeper.keep_window(tasks_at_once)).await;

@@ -12,6 +12,8 @@ use protocol::{Payload, RunId, TenantId, stages};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::documents::Documents;
+
 mod orders;
 
 pub use orders::Order;
@@ -110,14 +112,8 @@ impl Desk {
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, Error> {
         let Submission { tenant, file, file_name, mut request, idempotency_key, priority } = submission;
         let sha256 = hash(&file).await?;
-        if !request.file_hash.is_empty() && !request.file_hash.eq_ignore_ascii_case(&sha256) {
-            return Err(Error::WrongDocument { expected: request.file_hash, found: sha256 });
-        }
-        let key = format!("documents/{tenant}/{sha256}");
-        self.store(&key, &file, &sha256).await?;
-        request.file_name = file_name;
-        request.file_path = key;
-        request.file_hash = sha256;
+        request = about(request, &tenant, file_name, sha256)?;
+        self.store(&request.file_path, &file, &request.file_hash).await?;
         let run = NewRun {
             id: RunId::new(),
             tenant,
@@ -134,6 +130,22 @@ impl Desk {
             })
             .into()
         })
+    }
+
+    /// Stores a document for later; returns its SHA-256.
+    ///
+    /// # Errors
+    /// [`Error`]; then it is not stored.
+    pub async fn keep_file(&self, tenant: &TenantId, file: &Path) -> Result<String, Error> {
+        let sha256 = hash(file).await?;
+        self.store(&key_of(tenant, &sha256), file, &sha256).await?;
+        Ok(sha256)
+    }
+
+    /// The documents that were stored for later.
+    #[must_use]
+    pub fn documents(&self) -> Documents {
+        Documents::new(self.fleet.records(), Arc::clone(&self.objects), self.clone())
     }
 
     /// Stores a document unless exactly its bytes are stored already: what lies under its name may have been damaged.
@@ -153,6 +165,27 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Where a document lies.
+pub(crate) fn key_of(tenant: &TenantId, sha256: &str) -> String {
+    format!("documents/{tenant}/{sha256}")
+}
+
+/// The questions, about a document that is stored.
+///
+/// # Errors
+/// [`Error::WrongDocument`] when they were made for another one.
+pub fn about(
+    request: ExtractionRequest,
+    tenant: &TenantId,
+    file_name: String,
+    sha256: String,
+) -> Result<ExtractionRequest, Error> {
+    if !request.file_hash.is_empty() && !request.file_hash.eq_ignore_ascii_case(&sha256) {
+        return Err(Error::WrongDocument { expected: request.file_hash, found: sha256 });
+    }
+    Ok(ExtractionRequest { file_name, file_path: key_of(tenant, &sha256), file_hash: sha256, ..request })
 }
 
 /// What a run starts with, inline or, when it is large, by reference.

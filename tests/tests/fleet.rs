@@ -6,14 +6,22 @@
 mod capacity;
 #[path = "fleet/clockwork.rs"]
 mod clockwork;
+#[path = "fleet/documents.rs"]
+mod documents;
+#[path = "fleet/door.rs"]
+mod door;
 #[path = "fleet/example.rs"]
 mod example;
 #[path = "fleet/failing.rs"]
 mod failing;
 #[path = "fleet/fan_out.rs"]
 mod fan_out;
+#[path = "fleet/front.rs"]
+mod front;
 #[path = "fleet/harness.rs"]
 mod harness;
+#[path = "fleet/hostile.rs"]
+mod hostile;
 #[path = "fleet/own_queues.rs"]
 mod own_queues;
 #[path = "fleet/poison.rs"]
@@ -22,6 +30,8 @@ mod poison;
 mod running;
 #[path = "fleet/stopping.rs"]
 mod stopping;
+#[path = "fleet/streaming.rs"]
+mod streaming;
 #[path = "fleet/telling.rs"]
 mod telling;
 #[path = "fleet/turns.rs"]
@@ -97,6 +107,29 @@ specs! {
         a_task_on_a_queue_of_its_own_is_done_by_whoever_serves_that_queue
         a_job_on_a_queue_that_nobody_serves_waits_for_a_worker_that_starts_later
         workers_that_share_a_queue_pass_on_what_the_other_one_serves
+    }
+    front {
+        every_answer_carries_the_id_of_its_call_and_every_error_explains_itself
+        what_a_client_has_already_is_not_sent_again_and_head_is_get_without_a_body
+        a_client_that_prefers_to_wait_gets_the_result_or_learns_that_it_takes_longer
+        a_run_that_retention_has_removed_is_gone_and_no_other_is
+        only_listed_web_pages_may_call
+        calls_are_encrypted_where_a_certificate_is_given
+    }
+    streaming {
+        a_stream_tells_everything_once_and_in_order_and_ends_with_the_run
+        a_client_that_comes_again_goes_on_without_a_gap_or_a_repeat
+        who_listens_hears_of_what_happens_at_once
+        a_stream_ends_when_the_server_stops
+    }
+    documents {
+        the_same_bytes_are_the_same_document_until_it_is_removed
+        a_run_of_a_stored_document_is_the_run_of_an_upload_of_it
+        what_is_never_a_document_is_refused_and_not_kept
+    }
+    hostile {
+        every_hostile_call_gets_a_clear_refusal_and_leaves_nothing_behind
+        names_of_files_never_leave_their_folder
     }
     turns {
         a_crowd_of_one_tenant_does_not_delay_another_tenants_run

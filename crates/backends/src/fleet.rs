@@ -10,7 +10,7 @@ use broker::{Broker, Message, Topology};
 use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
-use ledger::{Applied, Ledger, NewRun, RunEvents, RunRecord, RunSummary, Started, Submitted};
+use ledger::{Applied, Ledger, NewRun, Records, RunEvents, RunRecord, RunSummary, Started, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::InvalidWorkflow;
@@ -198,6 +198,12 @@ impl Fleet {
         let applied = self.ledger.apply(vec![(run, event)], Timestamp::now()).await?;
         self.carry_out(applied).await?;
         Ok(self.ledger.run(tenant, run).await?.map(|record| record.run.state))
+    }
+
+    /// The records beside the runs.
+    #[must_use]
+    pub fn records(&self) -> Arc<dyn Records> {
+        Arc::<dyn Ledger>::clone(&self.ledger)
     }
 
     /// What was told about a run after that number, and where it stands, if that tenant has it.

@@ -10,6 +10,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Read, Write};
+use super::codes::Code;
 use super::paging::{AfterQuery, RecordId, cut, page};
 use super::{Api, Problem, body};
 use crate::adapters::{Adapter, AdapterError, Wanted};
@@ -60,14 +61,14 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let Path(id) = id?;
     if !is_name(&id, 100) {
-        return Err(body::problem_at("adapter_invalid", "id", "is not 1 to 100 of a-z, A-Z, 0-9, '-' and '_'"));
+        return Err(body::problem_at(Code::AdapterInvalid, "id", "is not 1 to 100 of a-z, A-Z, 0-9, '-' and '_'"));
     }
     keep(&api, &caller, &id, request).await
 }
 
 async fn keep(api: &Api, caller: &Caller<Write>, id: &str, request: Request) -> Result<Response, Problem> {
-    let wanted: Wanted = body::object(request, "adapter_invalid").await?;
-    let invalid = |path: &str, message: &str| body::problem_at("adapter_invalid", path, message);
+    let wanted: Wanted = body::object(request, Code::AdapterInvalid).await?;
+    let invalid = |path: &str, message: &str| body::problem_at(Code::AdapterInvalid, path, message);
     if !(1..=100).contains(&wanted.adapter_name.chars().count()) || wanted.adapter_name.chars().any(char::is_control) {
         return Err(invalid("$.adapter_name", "is not 1 to 100 printable characters"));
     }
@@ -112,20 +113,18 @@ fn is_name(text: &str, longest: usize) -> bool {
 
 fn missing(id: &str) -> Problem {
     let detail = format!("there is no adapter {id:?}; GET /api/v1/adapters lists them");
-    Problem::new(StatusCode::NOT_FOUND, "no_such_adapter", detail)
+    Problem::new(Code::NoSuchAdapter, detail)
 }
 
 impl From<AdapterError> for Problem {
     fn from(error: AdapterError) -> Self {
         use crate::access::VaultError;
         match &error {
-            AdapterError::Vault(VaultError::NoMasterKey) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "secrets_unavailable", error.to_string())
-            }
-            AdapterError::Changed => Self::new(StatusCode::CONFLICT, "changed_meanwhile", error.to_string()),
+            AdapterError::Vault(VaultError::NoMasterKey) => Self::new(Code::SecretsUnavailable, error.to_string()),
+            AdapterError::Changed => Self::new(Code::ChangedMeanwhile, error.to_string()),
             AdapterError::NothingHidden(name) => {
                 let path = format!("$.adapter_metadata.{name}");
-                body::problem_at("adapter_invalid", &path, "is \"***\", but there is no secret yet that could stay")
+                body::problem_at(Code::AdapterInvalid, &path, "is \"***\", but there is no secret yet that could stay")
             }
             AdapterError::Ledger(_) | AdapterError::Vault(_) => Self::internal(&error),
         }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protocol::TenantId;
 
+use super::codes::Code;
 use super::{Api, Problem};
 use crate::access::{Identity, Scope, Scopes};
 
@@ -73,7 +74,7 @@ impl<N: Needs, S: Sync> FromRequestParts<S> for Caller<N> {
             return Ok(Self { identity, needs: PhantomData });
         }
         let detail = format!("this needs a key with the scope \"{}\"; yours has \"{}\"", N::SCOPE, identity.scopes);
-        Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
+        Err(Problem::new(Code::ScopeMissing, detail))
     }
 }
 
@@ -93,7 +94,7 @@ async fn identity(api: &Api, headers: &HeaderMap) -> Result<Identity, Problem> {
         let token = bearer(headers).ok_or_else(no_key)?;
         api.access.keys.identify(token).await?.ok_or_else(|| {
             let detail = "this key is unknown, has ended or was revoked; ask an administrator for another";
-            Problem::new(StatusCode::UNAUTHORIZED, "key_invalid", detail)
+            Problem::new(Code::KeyInvalid, detail)
         })?
     } else {
         anybody()
@@ -103,7 +104,7 @@ async fn identity(api: &Api, headers: &HeaderMap) -> Result<Identity, Problem> {
     }
     if !api.access.tenants.settings(&identity.tenant).await?.enabled {
         let detail = "this tenant is switched off; ask an administrator";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "tenant_disabled", detail));
+        return Err(Problem::new(Code::TenantDisabled, detail));
     }
     match api.access.tenants.count_request(&identity.tenant).await? {
         Some(wait) => Err(too_many(wait, "requests")),
@@ -112,7 +113,7 @@ async fn identity(api: &Api, headers: &HeaderMap) -> Result<Identity, Problem> {
 }
 
 /// The token of `Authorization: Bearer …`.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -127,24 +128,24 @@ fn anybody() -> Identity {
 fn instead(identity: &Identity, tenant: &HeaderValue) -> Result<TenantId, Problem> {
     let tenant = tenant.to_str().ok().and_then(|name| name.parse::<TenantId>().ok()).ok_or_else(|| {
         let detail = "Flotilla-Tenant takes the name of a tenant: 1 to 64 of a-z, A-Z, 0-9, '-' and '_'";
-        Problem::new(StatusCode::BAD_REQUEST, "tenant_invalid", detail)
+        Problem::new(Code::HeaderInvalid, detail)
     })?;
     if tenant == identity.tenant || identity.scopes.include(Scope::Admin) {
         return Ok(tenant);
     }
     let detail = "only a key with the scope \"admin\" may act for another tenant; leave the header Flotilla-Tenant out";
-    Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
+    Err(Problem::new(Code::ScopeMissing, detail))
 }
 
 fn no_key() -> Problem {
     let detail = "send a key: the header `Authorization: Bearer KEY`, or FLOTILLA_KEY for the command line";
-    Problem::new(StatusCode::UNAUTHORIZED, "key_missing", detail)
+    Problem::new(Code::KeyMissing, detail)
 }
 
 /// Turns somebody away for a while.
 fn too_many(wait: Duration, what: &str) -> Problem {
     let detail = format!("too many {what} for this tenant's limit; try again after the time in Retry-After");
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(wait)
+    Problem::new(Code::RateLimited, detail).retry_after(wait)
 }
 
 /// Counts runs that a caller is about to start.

@@ -1,17 +1,17 @@
 //! `/api/v1/dead-letters`: look, replay, drop.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use broker::{Buried, Selection};
 use protocol::operations::{DeadLetter, DeadLetterSelection, DeadLetters, Dropped, Replayed};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::{Caller, Operate};
+use super::codes::Code;
 use super::operations::{MOST, USUAL, away};
-use super::{Api, Problem};
+use super::{Api, Problem, body};
 
 /// Query of a page.
 #[derive(Deserialize)]
@@ -40,9 +40,9 @@ pub(super) async fn list(
 pub(super) async fn replay(
     State(api): State<Api>,
     caller: Caller<Operate>,
-    body: Result<Json<DeadLetterSelection>, JsonRejection>,
+    request: Request,
 ) -> Result<Json<Replayed>, Problem> {
-    let Json(asked) = body?;
+    let asked: DeadLetterSelection = body::of(request, body::SMALL).await?;
     let details = serde_json::to_value(&asked).unwrap_or_default();
     let selection = selection(asked)?;
     api.access.audit.note(&caller, "dead_letters.replayed", "dead_letter", details).await?;
@@ -54,9 +54,9 @@ pub(super) async fn replay(
 pub(super) async fn forget(
     State(api): State<Api>,
     caller: Caller<Operate>,
-    body: Result<Json<DeadLetterSelection>, JsonRejection>,
+    request: Request,
 ) -> Result<Json<Dropped>, Problem> {
-    let Json(asked) = body?;
+    let asked: DeadLetterSelection = body::of(request, body::SMALL).await?;
     let details = serde_json::to_value(&asked).unwrap_or_default();
     let selection = selection(asked)?;
     api.access.audit.note(&caller, "dead_letters.dropped", "dead_letter", details).await?;
@@ -71,8 +71,7 @@ fn selection(asked: DeadLetterSelection) -> Result<Selection, Problem> {
         DeadLetterSelection { ids: None, queue: Some(queue), all: None } => Ok(Selection::Queue(queue)),
         DeadLetterSelection { ids: None, queue: None, all: Some(true) } => Ok(Selection::All),
         _ => Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "selection_invalid",
+            Code::SelectionInvalid,
             "say which dead letters with exactly one of \"ids\": [..], \"queue\": \"..\", \"all\": true",
         )),
     }

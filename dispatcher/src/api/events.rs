@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use ledger::RunEvents;
-use protocol::{Lifecycle, LifecycleEvent, RunEvent, RunId};
+use protocol::{LifecycleEvent, RunEvent};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::{Caller, Read};
+use super::news::News;
 use super::runs::{Id, missing, run_id};
-use super::{Api, Problem};
+use super::{Api, Problem, stream};
 
 /// Most events of an answer, unless the call says otherwise, and at all.
 const LIMIT: usize = 500;
@@ -26,17 +26,17 @@ const MOST: usize = 5_000;
 /// The longest wait for something to come.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How often the record is looked at in case an announcement was missed.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// How long after its end events of a run may still come in.
 const STRAGGLERS: SignedDuration = SignedDuration::from_secs(2);
+
+/// A little more, so that it is over for sure.
+const SETTLED: Duration = Duration::from_millis(20);
 
 /// Readers that wait for events.
 const WAITING: &str = "flotilla_event_readers_waiting";
 
 /// Tells that the server is about to stop: nobody waits any longer then.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Stopping(pub(super) CancellationToken);
 
 /// Query of the events of a run.
@@ -60,43 +60,75 @@ struct Page {
     ended: bool,
 }
 
-/// `GET /api/v1/runs/{id}/events`
+/// `GET /api/v1/runs/{id}/events`: a page, or a stream for whoever accepts one.
 pub(super) async fn events(
     State(api): State<Api>,
     caller: Caller<Read>,
-    stopping: Option<Extension<Stopping>>,
+    Extension(news): Extension<News>,
+    Extension(stopping): Extension<Stopping>,
     id: Id,
     query: Result<Query<EventsQuery>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if stream::is_wanted(&headers) {
+        return follow(State(api), caller, Extension(news), Extension(stopping), id, query, headers).await;
+    }
     let run = run_id(id)?;
     let Query(EventsQuery { after, limit, wait }) = query?;
     let limit = limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let stopping = stopping.map_or_else(CancellationToken::new, |Extension(Stopping(token))| token);
     let give_up = Instant::now() + Duration::from_secs(wait).min(LONGEST_WAIT);
     // Listen before looking, so that nothing falls in between.
-    let mut news = (wait > 0).then(|| (api.fleet.watch(), Waiting::new()));
+    let mut waiting = (wait > 0).then(|| (news.of(run), Waiting::new()));
     loop {
         let found = api.fleet.events(&caller.tenant, run, after, limit).await?;
-        let found = found.ok_or_else(|| missing(&run.to_string()))?;
+        let found = found.ok_or_else(|| missing(&api, run))?;
         let ended = has_ended(&found, limit, Timestamp::now());
-        let waiting = news.as_mut().filter(|_| found.events.is_empty() && !ended && !stopping.is_cancelled());
-        let Some(waiting) = waiting.filter(|_| Instant::now() < give_up) else {
+        let waits = found.events.is_empty() && !ended && !stopping.0.is_cancelled() && Instant::now() < give_up;
+        let Some((listener, _)) = waiting.as_mut().filter(|_| waits) else {
             let next = found.events.last().map_or(after, |last| last.seq);
             return Ok(Json(Page { events: found.events, next, ended }).into_response());
         };
+        let look = moment_of_end(&found).map_or(give_up, |settled| settled.min(give_up));
         tokio::select! {
-            () = told(&mut waiting.0, run) => {}
-            () = stopping.cancelled() => {}
-            () = tokio::time::sleep_until(give_up.min(Instant::now() + LOOK)) => {}
+            () = listener.told() => {}
+            () = stopping.0.cancelled() => {}
+            () = tokio::time::sleep_until(look) => {}
         }
     }
 }
 
+/// What was told about a run and what comes, as server-sent events. `id` is the number of an event, with which a client goes
+/// on (`Last-Event-ID`); the last one is called `end`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events/stream", tag = "runs",
+    params(("id" = String, Path, description = "A run"),
+        ("after" = Option<u64>, Query, description = "Go on behind this event"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The same, and it wins")),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 204),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn follow(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    Extension(news): Extension<News>,
+    Extension(stopping): Extension<Stopping>,
+    id: Id,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = run_id(id)?;
+    let Query(EventsQuery { after, .. }) = query?;
+    let resume = stream::Resume::of(&headers, after)?;
+    // No event has that number: only whether there is such a run is asked.
+    if api.fleet.events(&caller.tenant, run, u64::MAX, 1).await?.is_none() {
+        return Err(missing(&api, run));
+    }
+    Ok(stream::answer(&api, stream::Pass::of(&api, &caller.tenant, &headers), &news, stopping, run, &resume))
+}
+
 /// A reader who waits, as the metrics see it.
-struct Waiting;
+pub(super) struct Waiting;
 
 impl Waiting {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         metrics::gauge!(WAITING).increment(1.0);
         Self
     }
@@ -110,25 +142,18 @@ impl Drop for Waiting {
 
 /// Whether this page is the last one. The end of a run is its last event; where that was lost, or overtook another
 /// one, the run itself tells after a moment.
-fn has_ended(found: &RunEvents, limit: usize, now: Timestamp) -> bool {
+pub(super) fn has_ended(found: &RunEvents, limit: usize, now: Timestamp) -> bool {
     let told = found.events.iter().any(|event| matches!(event.what, LifecycleEvent::RunEnded { .. }));
     let age = found.ended_at.map(|ended_at| ended_at.duration_until(now));
     let settled = age.is_none_or(|age| age > STRAGGLERS);
     found.state.is_final() && found.events.len() < limit && (told || settled)
 }
 
-/// Returns when something is announced about the run, or announcements were missed. Never when there are none.
-async fn told(news: &mut Receiver<Lifecycle>, run: RunId) {
-    loop {
-        match news.recv().await {
-            Ok(event) if event.run_id == run => break,
-            Ok(_) => {}
-            Err(RecvError::Lagged(_)) => break,
-            Err(RecvError::Closed) => return std::future::pending().await,
-        }
-    }
-    // One look at the record answers all of them.
-    while news.try_recv().is_ok() {}
+/// When nothing more is expected of a run that has ended, so that it is looked at then.
+pub(super) fn moment_of_end(found: &RunEvents) -> Option<Instant> {
+    let age = found.ended_at?.duration_until(Timestamp::now());
+    let left = Duration::try_from(STRAGGLERS.saturating_sub(age)).unwrap_or_default();
+    Some(Instant::now() + left.min(LONGEST_WAIT) + SETTLED)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, adapters, tenants};
+use super::{Problem, adapters, documents, events, pages, tenants};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -27,6 +27,14 @@ const PROBLEM: &str = "application/problem+json";
         adapters::show,
         adapters::put,
         adapters::remove,
+        documents::create,
+        documents::list,
+        documents::show,
+        documents::content,
+        documents::remove,
+        events::follow,
+        pages::list,
+        pages::show,
         tenants::me,
         tenants::list,
         tenants::show,
@@ -39,6 +47,9 @@ const PROBLEM: &str = "application/problem+json";
     components(schemas(Problem)),
     tags(
         (name = "adapters", description = "How a tenant reaches its models and other services."),
+        (name = "documents", description = "Handed in once, asked about often."),
+        (name = "runs", description = "Questions about documents, and runs of workflows."),
+        (name = "problems", description = "What the codes of errors mean."),
         (name = "access", description = "Tenants, their limits and their keys."),
     ),
     modifiers(&Common)

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error;
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use protocol::operations::{
 use serde::Deserialize;
 
 use super::auth::{Caller, Operate};
+use super::codes::Code;
 use super::{Api, Problem};
 
 /// How many entries a list has unless it is asked for another number.
@@ -115,10 +115,8 @@ fn place(place: ledger::TaskPlace) -> TaskPlace {
 /// A server that the answer depends on is away: that is worth more to an operator than "internal error".
 pub(super) fn away(error: &Error) -> Problem {
     match error {
-        Error::Broker(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "broker_unavailable", error.to_string()),
-        Error::Coordination(error) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "coordination_unavailable", error.to_string())
-        }
+        Error::Broker(error) => Problem::new(Code::BrokerUnavailable, error.to_string()),
+        Error::Coordination(error) => Problem::new(Code::CoordinationUnavailable, error.to_string()),
         Error::Ledger(_) | Error::TooLong { .. } | Error::Workflow(_) => Problem::internal(error),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ledger::Submitted;
 use protocol::TenantId;
@@ -13,8 +13,9 @@ use protocol::stages::PIPELINE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, auth, body, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, documents, workflows};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
@@ -35,10 +36,25 @@ struct AllAccepted {
     runs: Vec<Accepted>,
 }
 
+/// What became of a body.
+pub(super) enum Taken {
+    /// One run, which is answered as any other.
+    One(Submitted),
+    /// Many, and their answer.
+    Many(Response),
+}
+
 /// An idempotency key.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct Key(String);
+pub(super) struct Key(String);
+
+impl Key {
+    /// The key as the ledger has it.
+    pub(super) fn recorded(self) -> String {
+        format!("{IDEMPOTENCY}{}", self.0)
+    }
+}
 
 impl TryFrom<String> for Key {
     type Error = &'static str;
@@ -63,7 +79,7 @@ struct Entry {
 
 impl From<Entry> for Order {
     fn from(entry: Entry) -> Self {
-        let idempotency_key = entry.idempotency_key.map(|Key(key)| format!("{IDEMPOTENCY}{key}"));
+        let idempotency_key = entry.idempotency_key.map(Key::recorded);
         Self { workflow: entry.workflow, input: entry.input, priority: entry.priority, idempotency_key }
     }
 }
@@ -74,17 +90,16 @@ pub(super) async fn submit(
     tenant: &TenantId,
     request: Request,
     key: Option<String>,
-) -> Result<Response, Problem> {
+) -> Result<Taken, Problem> {
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
-    let mut orders = read(api, value, many).await?;
+    let mut orders = read(api, tenant, value, many).await?;
     if let Some(key) = key {
         match orders.as_mut_slice() {
             [order] if !many && order.idempotency_key.is_none() => order.idempotency_key = Some(key),
             _ => {
                 return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "idempotency_key_invalid",
+                    Code::IdempotencyKeyInvalid,
                     "the header Idempotency-Key is for a single run without a key of its own; \
                      give each run its \"idempotency_key\" instead",
                 ));
@@ -100,21 +115,19 @@ pub(super) async fn submit(
     Ok(answer(submitted, many))
 }
 
-fn answer(submitted: Vec<Submitted>, many: bool) -> Response {
-    let mut runs: Vec<Accepted> = submitted.iter().map(Accepted::of).collect();
-    match runs.pop() {
-        Some(run) if !many => {
-            (StatusCode::ACCEPTED, [(header::LOCATION, run.status_url.clone())], Json(run)).into_response()
-        }
+fn answer(mut submitted: Vec<Submitted>, many: bool) -> Taken {
+    match submitted.pop() {
+        Some(only) if !many => Taken::One(only),
         last => {
-            runs.extend(last);
-            (StatusCode::ACCEPTED, Json(AllAccepted { runs })).into_response()
+            submitted.extend(last);
+            let runs = submitted.iter().map(Accepted::of).collect();
+            Taken::Many((StatusCode::ACCEPTED, Json(AllAccepted { runs })).into_response())
         }
     }
 }
 
 /// The runs that a body asks for, or everything that is wrong with it.
-async fn read(api: &Api, mut value: Value, many: bool) -> Result<Vec<Order>, Problem> {
+async fn read(api: &Api, tenant: &TenantId, mut value: Value, many: bool) -> Result<Vec<Order>, Problem> {
     let mut problems = Problems::default();
     let entries = if many {
         problems.check(&mut value, "$", MANY);
@@ -133,6 +146,10 @@ async fn read(api: &Api, mut value: Value, many: bool) -> Result<Vec<Order>, Pro
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, mut entry) in entries.into_iter().enumerate() {
         let path = if many { format!("$.runs[{number}]") } else { "$".to_owned() };
+        if entry.get("document").is_some() {
+            orders.extend(documents::order(api, tenant, entry, &path, &mut problems).await?);
+            continue;
+        }
         problems.check(&mut entry, &path, ONE);
         if entry.get("workflow").is_none() {
             let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";
@@ -149,7 +166,8 @@ async fn read(api: &Api, mut value: Value, many: bool) -> Result<Vec<Order>, Pro
     }
     for (name, paths) in named {
         let (message, fix) = if name == PIPELINE {
-            ("takes a document".to_owned(), "send a form with the document as `file`".to_owned())
+            let fix = "send a form with the document as `file`, or name a stored one as `document`";
+            ("takes a document".to_owned(), fix.to_owned())
         } else if workflows::find(api, &name).await?.is_none() {
             let message = format!("there is no workflow {name:?}");
             (message, "register it with POST /api/v1/workflows".to_owned())
@@ -164,7 +182,7 @@ async fn read(api: &Api, mut value: Value, many: bool) -> Result<Vec<Order>, Pro
 }
 
 fn invalid(problems: Problems) -> Problem {
-    Problem::invalid("request_invalid", "the runs cannot be started as they are", problems.into_list())
+    Problem::invalid(Code::RequestInvalid, "the runs cannot be started as they are", problems.into_list())
 }
 
 /// Names the runs at fault when a key was used for something else before.
@@ -178,8 +196,8 @@ fn explain(error: submission::Error, keys: &[Option<String>], many: bool) -> Pro
         let path = if many { format!("$.runs[{place}].idempotency_key") } else { "$.idempotency_key".to_owned() };
         problems.report(path, "was used before with another workflow or input", "use a new one for a new run");
     }
-    Problem::conflicting(
-        "idempotency_conflict",
+    Problem::invalid(
+        Code::IdempotencyConflict,
         "a key was used for another run; nothing was started",
         problems.into_list(),
     )

@@ -1,10 +1,12 @@
 //! `/api/v1/runs`: submit, list, status, result, cancel.
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use ledger::{RunRecord, Submitted};
 use protocol::result::StageSummary;
@@ -13,7 +15,13 @@ use protocol::{RunId, RunState, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::auth::{self, Caller, Read, Write};
-use super::{Api, Problem, orders, upload};
+use super::codes::Code;
+use super::events::Stopping;
+use super::news::News;
+use super::orders::Taken;
+use super::prefer::Waiting;
+use super::{Api, Problem, conditional, orders, upload};
+use crate::documents::{self, DocumentError};
 use crate::results;
 use crate::submission::Submission;
 
@@ -54,39 +62,68 @@ pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller<Write>,
     query: Result<Query<SubmitQuery>, QueryRejection>,
+    Extension(news): Extension<News>,
+    Extension(stopping): Extension<Stopping>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
     let idempotency_key = idempotency_key(&headers)?;
+    let waiting = Waiting::asked(&headers, &news, &stopping);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if orders::is_json(kind) {
-        return orders::submit(&api, &caller.tenant, request, idempotency_key).await;
+        return match orders::submit(&api, &caller.tenant, request, idempotency_key).await? {
+            Taken::One(submitted) => accepted(&api, &caller.tenant, waiting, &submitted).await,
+            Taken::Many(response) => Ok(response),
+        };
     }
     auth::count_runs(&api, &caller.tenant, 1).await?;
     let upload = upload::receive(api.desk.incoming(), api.max_upload, request, query.name).await?;
+    // An archive would only fail later. What is empty or of another kind does so with a result that says why.
+    if let Err(error @ DocumentError::Unsupported(_)) = documents::look_at(upload.file.path(), &upload.name) {
+        return Err(error.into());
+    }
     let submission = Submission {
         tenant: caller.tenant.clone(),
         file: upload.file.path().to_path_buf(),
         file_name: upload.name,
-        request: upload.request,
+        request: upload.request.unwrap_or_default(),
         idempotency_key,
         priority: query.priority,
     };
     let submitted = api.desk.submit(submission).await?;
-    let accepted = Accepted::of(&submitted);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, accepted.status_url.clone())], Json(accepted)).into_response())
+    accepted(&api, &caller.tenant, waiting, &submitted).await
+}
+
+/// 202 with where to look, or the result itself when it comes while the client is willing to wait.
+async fn accepted(
+    api: &Api,
+    tenant: &TenantId,
+    waiting: Option<Waiting<'_>>,
+    submitted: &Submitted,
+) -> Result<Response, Problem> {
+    let accepted = Accepted::of(submitted);
+    let location = [(header::LOCATION, accepted.status_url.clone())];
+    let Some(waiting) = waiting else {
+        return Ok((StatusCode::ACCEPTED, location, Json(accepted)).into_response());
+    };
+    let response = match waiting.end_of(api, tenant, submitted.id).await? {
+        Some(record) => {
+            let where_it_is = [(header::CONTENT_LOCATION, accepted.result_url.clone())];
+            (location, where_it_is, finished(api, &HeaderMap::new(), &record).await?).into_response()
+        }
+        None => (StatusCode::ACCEPTED, location, [(header::RETRY_AFTER, "1")], Json(accepted)).into_response(),
+    };
+    Ok(waiting.applied(response))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
         Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("{IDEMPOTENCY}{key}"))),
-        _ => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "idempotency_key_invalid",
-            "Idempotency-Key takes 1 to 255 printable ASCII characters",
-        )),
+        _ => {
+            Err(Problem::new(Code::IdempotencyKeyInvalid, "Idempotency-Key takes 1 to 255 printable ASCII characters"))
+        }
     }
 }
 
@@ -168,22 +205,51 @@ impl Status {
 }
 
 /// `GET /api/v1/runs/{id}`
-pub(super) async fn status(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
+pub(super) async fn status(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    id: Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let record = find(&api, &caller.tenant, id).await?;
-    Ok(Json(Status::of(&record)).into_response())
+    conditional::json(&headers, &Status::of(&record))
 }
 
 /// `GET /api/v1/runs/{id}/result`: readable any number of times; 202 with the status while the run is under way.
-pub(super) async fn result(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
-    let record = find(&api, &caller.tenant, id).await?;
-    if !record.run.state.is_final() {
-        let again = [(header::RETRY_AFTER, "1")];
-        return Ok((StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response());
+pub(super) async fn result(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    Extension(news): Extension<News>,
+    Extension(stopping): Extension<Stopping>,
+    id: Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut record = find(&api, &caller.tenant, id).await?;
+    let waiting = Waiting::asked(&headers, &news, &stopping).filter(|_| !record.run.state.is_final());
+    if let Some(waiting) = &waiting
+        && let Some(ended) = waiting.end_of(&api, &caller.tenant, record.run.id).await?
+    {
+        record = ended;
     }
-    if record.run.workflow.name != PIPELINE {
-        return Ok(Json(results::outputs(&record, api.objects.as_ref()).await?).into_response());
+    let response = if record.run.state.is_final() {
+        finished(&api, &headers, &record).await?
+    } else {
+        let again = [(header::RETRY_AFTER, "1"), (header::CACHE_CONTROL, "no-store")];
+        (StatusCode::ACCEPTED, again, Json(Status::of(&record))).into_response()
+    };
+    Ok(match waiting {
+        Some(waiting) => waiting.applied(response),
+        None => response,
+    })
+}
+
+/// The result of a run that has ended.
+async fn finished(api: &Api, headers: &HeaderMap, record: &RunRecord) -> Result<Response, Problem> {
+    if record.run.workflow.name == PIPELINE {
+        conditional::json(headers, &results::assemble(record, api.objects.as_ref()).await?)
+    } else {
+        conditional::json(headers, &results::outputs(record, api.objects.as_ref()).await?)
     }
-    Ok(Json(results::assemble(&record, api.objects.as_ref()).await?).into_response())
 }
 
 /// `POST /api/v1/runs/{id}/cancel`, `DELETE /api/v1/runs/{id}`
@@ -191,26 +257,60 @@ pub(super) async fn cancel(State(api): State<Api>, caller: Caller<Write>, id: Id
     let record = find(&api, &caller.tenant, id).await?;
     if record.run.state.is_final() && record.run.state != RunState::Cancelled {
         let detail = format!("the run has already {}", record.run.state);
-        return Err(Problem::new(StatusCode::CONFLICT, "run_ended", detail));
+        return Err(Problem::new(Code::RunEnded, detail));
     }
     let id = record.run.id;
     api.fleet.cancel(&caller.tenant, id, "cancelled over HTTP").await?;
-    let record = api.fleet.status(&caller.tenant, id).await?.ok_or_else(|| missing(&id.to_string()))?;
+    let record = api.fleet.status(&caller.tenant, id).await?.ok_or_else(|| missing(&api, id))?;
     Ok(Json(Status::of(&record)).into_response())
 }
 
 async fn find(api: &Api, tenant: &TenantId, id: Id) -> Result<RunRecord, Problem> {
     let run = run_id(id)?;
-    api.fleet.status(tenant, run).await?.ok_or_else(|| missing(&run.to_string()))
+    api.fleet.status(tenant, run).await?.ok_or_else(|| missing(api, run))
 }
 
 /// The run that an address names.
 pub(super) fn run_id(id: Id) -> Result<RunId, Problem> {
     let Path(id) = id?;
-    id.parse().map_err(|_| missing(&id))
+    id.parse().map_err(|_| unknown(&id))
 }
 
-/// The problem that there is no such run.
-pub(super) fn missing(id: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_run", format!("there is no run {id:?}"))
+/// The problem that there is no such run: not any more, or not at all. Ids carry the time at which they were made.
+pub(super) fn missing(api: &Api, run: RunId) -> Problem {
+    match api.retention.filter(|kept| is_older(run, *kept, Timestamp::now())) {
+        Some(kept) => {
+            let days = kept.as_secs() / (24 * 60 * 60);
+            Problem::new(Code::RunExpired, format!("runs are kept for {days} days after their end, and {run} is older"))
+        }
+        None => unknown(&run.to_string()),
+    }
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::new(Code::NoSuchRun, format!("there is no run {id:?}"))
+}
+
+fn is_older(run: RunId, age: Duration, now: Timestamp) -> bool {
+    let Some(made) = run.as_uuid().get_timestamp() else { return false };
+    let (seconds, _) = made.to_unix();
+    let now = u64::try_from(now.as_second()).unwrap_or(0);
+    seconds.saturating_add(age.as_secs()) < now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_as_old_as_its_id_says() {
+        let run: RunId = "0198f3c2-7d1e-7a30-9a55-0c6fb2a4e001".parse().unwrap();
+        let (seconds, _) = run.as_uuid().get_timestamp().unwrap().to_unix();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let later = |by: u64| Timestamp::from_second(i64::try_from(seconds + by).unwrap()).unwrap();
+        assert!(!is_older(run, day, later(day.as_secs() - 1)));
+        assert!(is_older(run, day, later(day.as_secs() + 1)));
+        let random: RunId = "0198f3c2-7d1e-4a30-9a55-0c6fb2a4e001".parse().unwrap();
+        assert!(!is_older(random, day, later(10 * day.as_secs())), "an id of another kind has no age");
+    }
 }

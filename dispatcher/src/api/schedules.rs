@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::{Caller, Read, Write};
-use super::{Api, Problem, body, workflows};
+use super::codes::Code;
+use super::{Api, Problem, body, conditional, workflows};
 use crate::results;
 use crate::schedules::Cron;
 
@@ -150,16 +151,21 @@ async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, 
     };
     match (Wanted::deserialize(value), cron, zone) {
         (Ok(wanted), Some(cron), Some(zone)) if problems.is_empty() => Ok((wanted, cron, zone)),
-        _ => Err(Problem::invalid("schedule_invalid", "the schedule cannot be used as it is", problems.into_list())),
+        _ => Err(Problem::invalid(Code::ScheduleInvalid, "the schedule cannot be used as it is", problems.into_list())),
     }
 }
 
 /// `GET /api/v1/schedules/{name}`
-pub(super) async fn show(State(api): State<Api>, caller: Caller<Read>, name: Name) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    name: Name,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let Path(name) = name?;
     let found = if is_name(&name) { api.fleet.schedule(&caller.tenant, &name).await? } else { None };
     let schedule = found.ok_or_else(|| missing(&name))?;
-    Ok(Json(shown(&api, schedule).await?).into_response())
+    conditional::json(&headers, &shown(&api, schedule).await?)
 }
 
 /// `GET /api/v1/schedules`
@@ -182,7 +188,7 @@ pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, name: 
 
 fn missing(name: &str) -> Problem {
     let detail = format!("there is no schedule {name:?}; GET /api/v1/schedules lists them");
-    Problem::new(StatusCode::NOT_FOUND, "no_such_schedule", detail)
+    Problem::new(Code::NoSuchSchedule, detail)
 }
 
 async fn shown(api: &Api, schedule: Schedule) -> Result<Shown, Problem> {

@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Admin, Caller, Read};
+use super::codes::Code;
 use super::operations::{MOST, USUAL};
 use super::paging::{AfterQuery, RecordId, TenantName, cut, page};
 use super::{Api, Problem, body};
@@ -135,8 +136,8 @@ pub(super) async fn put(
     let Path(name) = name?;
     let tenant: TenantId = name
         .parse()
-        .map_err(|_| body::problem_at("tenant_invalid", "name", "is not 1 to 64 of a-z, A-Z, 0-9, '-' and '_'"))?;
-    let settings: Settings = body::object(request, "tenant_invalid").await?;
+        .map_err(|_| body::problem_at(Code::TenantInvalid, "name", "is not 1 to 64 of a-z, A-Z, 0-9, '-' and '_'"))?;
+    let settings: Settings = body::object(request, Code::TenantInvalid).await?;
     api.access.audit.note(&caller, "tenant.put", &name, json!(settings)).await?;
     let created = api.access.tenants.put(&tenant, &settings).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -190,8 +191,8 @@ pub(super) async fn issue(
     if tenant != TenantId::default_tenant() && api.access.tenants.tenant(&tenant).await?.is_none() {
         return Err(no_tenant(&name));
     }
-    let invalid = |path: &str, message: &str| body::problem_at("key_request_invalid", path, message);
-    let wanted: WantedKey = body::object(request, "key_request_invalid").await?;
+    let invalid = |path: &str, message: &str| body::problem_at(Code::KeyRequestInvalid, path, message);
+    let wanted: WantedKey = body::object(request, Code::KeyRequestInvalid).await?;
     if !(1..=100).contains(&wanted.name.chars().count()) || wanted.name.chars().any(char::is_control) {
         return Err(invalid("$.name", "is not 1 to 100 printable characters"));
     }
@@ -225,7 +226,7 @@ pub(super) async fn revoke(
     let Path((name, id)) = path?;
     let missing = || {
         let detail = format!("tenant {name:?} has no key {id:?}; GET /api/v1/tenants/{name}/keys lists them");
-        Problem::new(StatusCode::NOT_FOUND, "no_such_key", detail)
+        Problem::new(Code::NoSuchKey, detail)
     };
     let tenant: TenantId = name.parse().map_err(|_| missing())?;
     if !body::is_id(&id) {
@@ -254,5 +255,5 @@ pub(super) async fn audit(
 
 fn no_tenant(name: &str) -> Problem {
     let detail = format!("there is no tenant {name:?}; PUT /api/v1/tenants/NAME sets one up");
-    Problem::new(StatusCode::NOT_FOUND, "no_such_tenant", detail)
+    Problem::new(Code::NoSuchTenant, detail)
 }

@@ -8,14 +8,15 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protocol::request::ExtractionRequest;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
-use super::{MAX_REQUEST, Problem};
+use super::codes::Code;
+use super::{MAX_REQUEST, Problem, body};
 
 /// How many uploads may come in at once.
 pub(super) const AT_ONCE: usize = 64;
@@ -29,25 +30,24 @@ pub(super) struct Upload {
     pub(super) file: NamedTempFile,
     /// What it is called.
     pub(super) name: String,
-    /// The questions.
-    pub(super) request: ExtractionRequest,
+    /// The questions, if there are any.
+    pub(super) request: Option<ExtractionRequest>,
 }
 
 /// Longest file name that is kept, in characters.
 const MAX_NAME: usize = 255;
 
-/// Of an upload that was not read to its end, the rest still comes over that connection.
+/// Of an upload that is not read, all still comes over that connection.
 const CLOSE: (HeaderName, &str) = (header::CONNECTION, "close");
 
 /// Lets an upload in if there is room, and otherwise sends it away before it is read.
 pub(super) async fn admit(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     let Ok(_place) = room.try_acquire() else {
         let detail = format!("{AT_ONCE} uploads are coming in already; try again in a moment");
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_uploads", detail);
+        let problem = Problem::new(Code::TooManyUploads, detail);
         return ([(header::RETRY_AFTER, "1"), CLOSE], problem).into_response();
     };
-    let response = next.run(request).await;
-    if response.status().is_success() { response } else { ([CLOSE], response).into_response() }
+    next.run(request).await
 }
 
 /// Reads a multipart form, or a bare document with its name in the query, of at most `limit` bytes.
@@ -62,7 +62,7 @@ pub(super) async fn receive(
     if kind.starts_with("multipart/form-data") {
         let form = Multipart::from_request(request, &())
             .await
-            .map_err(|error| Problem::new(error.status(), "multipart_invalid", error.body_text()))?;
+            .map_err(|error| Problem::new(Code::MultipartInvalid, error.body_text()))?;
         return form_upload(sink, form).await;
     }
     let mut sink = sink()?;
@@ -71,7 +71,7 @@ pub(super) async fn receive(
         sink.write(piece).await?;
     }
     let name = name.unwrap_or_else(|| "document".to_owned());
-    sink.finish(&name, ExtractionRequest::default())
+    sink.finish(&name, None)
 }
 
 async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipart) -> Result<Upload, Problem> {
@@ -79,7 +79,7 @@ async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipa
     let mut request: Option<ExtractionRequest> = None;
     while let Some(mut field) = in_time(form.next_field()).await?? {
         match field.name() {
-            Some("file") if document.is_some() => return Err(refused("one_file_only", "send one `file` per run")),
+            Some("file") if document.is_some() => return Err(refused(Code::OneFileOnly, "send one `file` per run")),
             Some("file") => {
                 let name = field.file_name().unwrap_or("document").to_owned();
                 let mut sink = sink()?;
@@ -89,22 +89,26 @@ async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipa
                 document = Some((sink, name));
             }
             Some("request") if request.is_some() => {
-                return Err(refused("one_request_only", "send at most one `request` per run"));
+                return Err(refused(Code::OneRequestOnly, "send at most one `request` per run"));
             }
-            Some("request") => request = Some(ExtractionRequest::parse_text(&limited(field).await?)?),
+            Some("request") => {
+                let text = limited(field).await?;
+                body::check_depth(&text)?;
+                request = Some(ExtractionRequest::parse_text(&text)?);
+            }
             other => {
                 let name = other.unwrap_or_default();
                 let detail = format!("unknown form field {name:?}; send `file` and, if you like, `request`");
-                return Err(refused("unknown_field", detail));
+                return Err(refused(Code::UnknownField, detail));
             }
         }
     }
-    let Some((sink, name)) = document else { return Err(refused("file_missing", "the form has no field `file`")) };
-    sink.finish(&name, request.unwrap_or_default())
+    let Some((sink, name)) = document else { return Err(refused(Code::FileMissing, "the form has no field `file`")) };
+    sink.finish(&name, request)
 }
 
-fn refused(code: &'static str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+fn refused(code: Code, detail: impl Into<String>) -> Problem {
+    Problem::new(code, detail)
 }
 
 async fn limited(mut field: Field<'_>) -> Result<Vec<u8>, Problem> {
@@ -112,7 +116,7 @@ async fn limited(mut field: Field<'_>) -> Result<Vec<u8>, Problem> {
     while let Some(piece) = in_time(field.chunk()).await?? {
         if bytes.len() + piece.len() > MAX_REQUEST {
             let detail = format!("the request is larger than {MAX_REQUEST} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+            return Err(Problem::new(Code::TooLarge, detail));
         }
         bytes.extend_from_slice(&piece);
     }
@@ -123,7 +127,7 @@ async fn limited(mut field: Field<'_>) -> Result<Vec<u8>, Problem> {
 async fn in_time<T>(piece: impl Future<Output = T>) -> Result<T, Problem> {
     tokio::time::timeout(SILENCE, piece).await.map_err(|_| {
         let detail = format!("nothing came for {} seconds; send the document again", SILENCE.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "upload_stalled", detail)
+        Problem::new(Code::UploadStalled, detail)
     })
 }
 
@@ -131,10 +135,7 @@ async fn in_time<T>(piece: impl Future<Output = T>) -> Result<T, Problem> {
 pub(super) async fn next(body: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
     use std::pin::Pin;
     let next = std::future::poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *body), context));
-    in_time(next)
-        .await?
-        .transpose()
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "body_broken", format!("the upload broke off: {error}")))
+    in_time(next).await?.transpose().map_err(|error| Problem::of_body(&error))
 }
 
 /// A temporary file that takes no more than its limit.
@@ -154,13 +155,13 @@ impl Sink {
         self.written += piece.len();
         if self.written > self.limit {
             let detail = format!("the document is larger than {} bytes", self.limit);
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+            return Err(Problem::new(Code::TooLarge, detail));
         }
         // Pieces are a few kilobytes and go to the page cache; a thread per piece would cost more.
         self.file.write_all(&piece).map_err(|error| not_kept(&error))
     }
 
-    fn finish(mut self, name: &str, request: ExtractionRequest) -> Result<Upload, Problem> {
+    fn finish(mut self, name: &str, request: Option<ExtractionRequest>) -> Result<Upload, Problem> {
         self.file.flush().map_err(|error| not_kept(&error))?;
         Ok(Upload { file: self.file, name: base_name(name), request })
     }
@@ -171,7 +172,7 @@ fn not_kept(error: &io::Error) -> Problem {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         tracing::error!(error = %error, "there is no room for incoming documents; make some, or name another --incoming-dir");
         let detail = "the server has no room for another document at the moment; try again later";
-        return Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail);
+        return Problem::new(Code::StorageFull, detail);
     }
     Problem::internal(error)
 }
@@ -187,6 +188,8 @@ fn base_name(name: &str) -> String {
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
+
+    use axum::http::StatusCode;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
 use protocol::Workflow;
@@ -11,7 +11,8 @@ use protocol::stages::PIPELINE;
 use serde::Serialize;
 
 use super::auth::{Caller, Operate, Read};
-use super::{Api, Problem, body};
+use super::codes::Code;
+use super::{Api, Problem, body, conditional};
 
 /// Every workflow in its latest version.
 #[derive(Serialize)]
@@ -25,17 +26,18 @@ pub(super) async fn register(
     _caller: Caller<Operate>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let workflow = Workflow::read(body::json(request, body::SMALL).await?)
-        .map_err(|problems| Problem::invalid("workflow_invalid", "the workflow cannot be used as it is", problems))?;
+    let workflow = Workflow::read(body::json(request, body::SMALL).await?).map_err(|problems| {
+        Problem::invalid(Code::WorkflowInvalid, "the workflow cannot be used as it is", problems)
+    })?;
     if workflow.name == PIPELINE {
         let detail = format!("{PIPELINE:?} is the document workflow itself; give yours another name");
-        return Err(Problem::new(StatusCode::CONFLICT, "workflow_reserved", detail));
+        return Err(Problem::new(Code::WorkflowReserved, detail));
     }
     let known = api.fleet.workflow(&workflow.name).await?;
     match api.fleet.register(&workflow).await {
         Ok(()) => {}
         Err(Ledger(error @ ledger::Error::WorkflowChanged { .. })) => {
-            return Err(Problem::new(StatusCode::CONFLICT, "workflow_changed", error.to_string()));
+            return Err(Problem::new(Code::WorkflowChanged, error.to_string()));
         }
         Err(error) => return Err(error.into()),
     }
@@ -58,13 +60,14 @@ pub(super) async fn show(
     State(api): State<Api>,
     _caller: Caller<Read>,
     name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path(name) = name?;
     match find(&api, &name).await? {
-        Some(workflow) => Ok(Json(workflow).into_response()),
+        Some(workflow) => conditional::json(&headers, &workflow),
         None => {
             let detail = format!("there is no workflow {name:?}; GET /api/v1/workflows lists them");
-            Err(Problem::new(StatusCode::NOT_FOUND, "no_such_workflow", detail))
+            Err(Problem::new(Code::NoSuchWorkflow, detail))
         }
     }
 }

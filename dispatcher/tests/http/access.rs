@@ -14,8 +14,9 @@ async fn operations(server: &Server) -> Vec<(Method, String)> {
     let document = server.get("/api/v1/openapi.json", "").await.body();
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, methods)| {
-        let methods = methods.as_object().unwrap().keys();
-        methods.map(|method| (method.to_uppercase().parse().unwrap(), path.clone()))
+        // What anybody may read says so.
+        let methods = methods.as_object().unwrap().iter().filter(|(_, one)| one["security"] != json!([{}]));
+        methods.map(|(method, _)| (method.to_uppercase().parse().unwrap(), path.clone()))
     });
     operations.collect()
 }
@@ -150,7 +151,7 @@ async fn what_cannot_be_set_up_is_told_by_field() {
             json!({ "name": "n", "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z" }),
             "key_request_invalid",
         ),
-        (Method::DELETE, "/api/v1/tenants/default/keys/%00", Value::Null, "no_such_key"),
+        (Method::DELETE, "/api/v1/tenants/default/keys/%00", Value::Null, "path_invalid"),
         (Method::GET, "/api/v1/tenants?after=%00", Value::Null, "query_invalid"),
     ];
     for (method, path, body, code) in cases {

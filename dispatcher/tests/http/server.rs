@@ -9,7 +9,7 @@ use broker::memory::MemoryBroker;
 use coordination::in_process::InProcess;
 use dispatcher::access::{Access, NewKey, Scope, Scopes, Vault};
 use dispatcher::adapters::Adapters;
-use dispatcher::api::Api;
+use dispatcher::api::{Api, Front};
 use dispatcher::submission::Desk;
 use ledger::Ledger;
 use ledger::sqlite::SqliteLedger;
@@ -65,6 +65,8 @@ impl Server {
             access: access.clone(),
             adapters: Adapters::new(Arc::clone(&ledger), Vault::new(&"5e".repeat(32)).unwrap()),
             max_upload: MAX_UPLOAD,
+            retention: None,
+            front: Front::default(),
             metrics: METRICS.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,17 +2,22 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use backends::fleet::{Fleet, Window};
 use backends::stack::Stack;
 use broker::{Broker, Depth, Message};
-use ledger::{NewRun, RunRecord, Schedule};
+use dispatcher::access::{Access, Vault};
+use dispatcher::adapters::Adapters;
+use dispatcher::api::{Api, Front};
+use dispatcher::submission::Desk;
+use ledger::{Ledger, NewRun, RunRecord, Schedule};
 use protocol::workflow::queues;
 use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
 use serde_json::Value;
+use service::monitoring::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Builder, Config, Context, Handle, Ports, Stop, Worker};
@@ -21,6 +26,9 @@ use crate::world::{Connected, World};
 
 /// Longest time anything here may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Largest document that is taken in, in bytes.
+pub(crate) const MAX_UPLOAD: usize = 1024 * 1024;
 
 /// Defines a task over plain JSON.
 macro_rules! task {
@@ -68,6 +76,7 @@ where
 pub(crate) struct TestFleet {
     pub(crate) fleet: Fleet,
     pub(crate) broker: Arc<dyn Broker>,
+    ledger: Arc<dyn Ledger>,
     ports: Ports,
     workers: Vec<JoinHandle<()>>,
     shutdown: CancellationToken,
@@ -87,7 +96,7 @@ impl TestFleet {
         let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
         let callbacks = worker::callbacks::run(Arc::clone(&broker), fleet.clone(), closing.clone());
-        let logging = worker::logging::run(Arc::clone(&broker), ledger, coordination, closing.clone());
+        let logging = worker::logging::run(Arc::clone(&broker), Arc::clone(&ledger), coordination, closing.clone());
         if forgetful {
             fleet.recover().await.unwrap();
         }
@@ -97,7 +106,7 @@ impl TestFleet {
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
-        let mut started = Self { fleet, broker, ports, workers: Vec::new(), shutdown, closing, parts, stack };
+        let mut started = Self { fleet, broker, ledger, ports, workers: Vec::new(), shutdown, closing, parts, stack };
         started.add_worker(&queues::WORK, serve);
         started
     }
@@ -130,6 +139,23 @@ impl TestFleet {
             priority: 0,
         };
         self.fleet.start(vec![run]).await.unwrap()[0].id
+    }
+
+    /// What a dispatcher of this fleet would serve.
+    pub(crate) fn api(&self) -> Api {
+        static METRICS: OnceLock<Metrics> = OnceLock::new();
+        let desk = Desk::new(self.fleet.clone(), Arc::clone(&self.ports.objects));
+        Api {
+            fleet: self.fleet.clone(),
+            desk,
+            objects: Arc::clone(&self.ports.objects),
+            access: Access::new(Arc::clone(&self.ledger), Arc::clone(&self.ports.coordination), false),
+            adapters: Adapters::new(Arc::clone(&self.ledger), Vault::new(&"5e".repeat(32)).unwrap()),
+            max_upload: MAX_UPLOAD,
+            retention: Some(Duration::from_secs(24 * 60 * 60)),
+            front: Front::default(),
+            metrics: METRICS.get_or_init(|| Metrics::install().unwrap()).clone(),
+        }
     }
 
     /// The record of a run.
