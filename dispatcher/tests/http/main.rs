@@ -3,3 +3,4 @@
 mod access;
 mod adapters;
 mod server;
+mod streams;
