@@ -117,7 +117,7 @@ pub(super) async fn show(
 /// The bytes of a document, to be saved and never to be shown as a page.
 #[utoipa::path(get, path = "/api/v1/documents/{id}/content", tag = "documents",
     params(("id" = String, Path, description = "`doc_` and the SHA-256 of the document")),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+    responses((status = 200, body = Vec<u8>, content_type = "*/*"), (status = 404, body = Problem)))]
 pub(super) async fn content(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
     let document = find(&api, &caller.tenant, id).await?;
     let local = api.desk.documents().content(&caller.tenant, &document).await?;
