@@ -2,4 +2,5 @@
 
 mod access;
 mod adapters;
+mod internal;
 mod server;
