@@ -171,6 +171,7 @@ impl Growing {
                 input: Payload::Inline(serde_json::json!(Parcel::now())),
                 idempotency_key: None,
                 priority: 0,
+                notify: false,
             })
         });
         self.ledger.submit(runs.collect::<anyhow::Result<_>>()?, Timestamp::now()).await?;

@@ -118,6 +118,7 @@ async fn queue(ledger: &dyn Ledger, tenant: &str, runs: u32) -> anyhow::Result<(
             input: Payload::Inline(serde_json::Value::Null),
             idempotency_key: None,
             priority: 0,
+            notify: false,
         };
         ledger.submit((0..now).map(run).collect(), Timestamp::now()).await?;
         left -= now;

@@ -84,6 +84,10 @@ pub(crate) struct Run {
     /// nothing is kept.
     #[arg(long, value_name = "DIR", env = "FLOTILLA_STATE")]
     pub(crate) state: Option<PathBuf>,
+    /// What secrets in the state folder are encrypted under, if `flotilla serve` was given that.
+    #[arg(long, value_name = "HEX", env = "FLOTILLA_MASTER_KEY", hide_env_values = true, default_value = "",
+          hide = true, value_parser = dispatcher::access::Vault::new)]
+    pub(crate) master_key: dispatcher::access::Vault,
     /// Start over even if --state holds this run.
     #[arg(long, requires = "state")]
     pub(crate) fresh: bool,
@@ -122,6 +126,8 @@ pub(crate) struct Engine {
     pub(crate) workers: Option<u16>,
     #[command(flatten)]
     pub(crate) model: worker::flags::Model,
+    #[command(flatten)]
+    pub(crate) outbound: outbound::flags::Outbound,
 }
 
 impl Engine {

@@ -15,8 +15,12 @@ use broker::memory::MemoryBroker;
 use coordination::Coordination;
 use coordination::in_process::InProcess;
 use coordination::presence::{Attendance, this_process};
+use dispatcher::access::Vault;
+use dispatcher::adapters::Adapters;
 use dispatcher::submission::Desk;
+use dispatcher::webhooks::{Webhooks, telling};
 use ledger::Ledger;
+use ledger::records::Records;
 use ledger::sqlite::SqliteLedger;
 use objects::Objects;
 use objects::filesystem::Filesystem;
@@ -30,6 +34,8 @@ use worker::stages::Tools;
 use worker::{Config, Ports, Worker};
 
 use crate::args::Engine;
+use crate::master_key;
+use crate::resolver::InProcessResolver;
 
 /// How often a job is delivered before it counts as poison.
 const DELIVERY_LIMIT: u32 = 5;
@@ -43,6 +49,10 @@ pub(crate) struct Embedded {
     pub(crate) fleet: Fleet,
     /// Takes documents in.
     pub(crate) desk: Desk,
+    /// What its users reach models and databases by.
+    pub(crate) adapters: Adapters,
+    /// Where its users are told about their runs.
+    pub(crate) webhooks: Webhooks,
     /// Documents and artifacts.
     pub(crate) objects: Arc<dyn Objects>,
     /// The record.
@@ -64,6 +74,7 @@ impl Embedded {
     /// When the folder is not usable or in use by another process.
     pub(crate) async fn start(
         state: &Path,
+        master_key: &Vault,
         engine: &Engine,
         shutdown: &Shutdown,
         grace: Duration,
@@ -79,8 +90,12 @@ impl Embedded {
         let coordination: Arc<dyn Coordination> = Arc::new(InProcess::new());
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(fleet::topology(DELIVERY_LIMIT)));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
-        let fleet = fleet.with_traces(traces.clone());
+        let vault = master_key::of(state, master_key)?;
+        let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault.clone(), engine.outbound.policy());
+        let adapters = Adapters::new(Arc::clone(&ledger), vault);
+        let fleet = fleet.with_traces(traces.clone()).with_audience(Arc::new(webhooks.clone()));
         fleet.register(&protocol::stages::pipeline()).await?;
+        fleet.register(&protocol::webhooks::workflow()).await?;
 
         let tasks = Tasks::new(shutdown.clone());
         let ports = Ports {
@@ -88,7 +103,8 @@ impl Embedded {
             objects: Arc::clone(&objects),
             coordination: Arc::clone(&coordination),
         };
-        let worker = stage_worker(engine, grace, ports, traces)?;
+        let worker =
+            stage_worker(engine, grace, ports, traces, InProcessResolver::new(webhooks.clone(), adapters.clone()))?;
         let attendance = attend(&worker, engine, Arc::clone(&coordination), shutdown.token().clone());
         // The books are kept until the workers have reported what they finished.
         let closing = CancellationToken::new();
@@ -112,8 +128,24 @@ impl Embedded {
             clock.await;
             Ok(())
         });
+        let telling = telling::run(fleet.clone(), webhooks.clone(), token());
+        tasks.spawn("webhooks", OnFailure::Stop, async move {
+            telling.await;
+            Ok(())
+        });
         let desk = Desk::new(fleet.clone(), Arc::clone(&objects));
-        Ok(Self { fleet, desk, objects, ledger, coordination, tasks, _attendance: attendance, _lock: lock })
+        Ok(Self {
+            fleet,
+            desk,
+            adapters,
+            webhooks,
+            objects,
+            ledger,
+            coordination,
+            tasks,
+            _attendance: attendance,
+            _lock: lock,
+        })
     }
 }
 
@@ -158,7 +190,13 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn stage_worker(engine: &Engine, grace: Duration, ports: Ports, traces: Traces) -> anyhow::Result<Worker> {
+fn stage_worker(
+    engine: &Engine,
+    grace: Duration,
+    ports: Ports,
+    traces: Traces,
+    resolver: InProcessResolver,
+) -> anyhow::Result<Worker> {
     let concurrency = concurrency(engine);
     let model = models::resolve(engine.model.config())?;
     let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
@@ -171,5 +209,7 @@ fn stage_worker(engine: &Engine, grace: Duration, ports: Ports, traces: Traces) 
         grace,
     };
     let builder = Worker::builder(ports, config).traces(traces);
-    Ok(worker::stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }).build())
+    let builder = worker::stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) });
+    let way_out = outbound::Client::new(engine.outbound.policy());
+    Ok(worker::webhooks::register(builder, Arc::new(resolver), way_out).build())
 }

@@ -18,6 +18,7 @@ mod operator;
 mod out;
 mod progress;
 mod remote;
+mod resolver;
 mod result;
 mod run;
 mod runs;

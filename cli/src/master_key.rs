@@ -5,15 +5,15 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use dispatcher::access::{Gate, Vault};
+use dispatcher::access::Vault;
 
 /// The vault under the key of the environment or, without one, of the state folder, where it is made once.
 ///
 /// # Errors
 /// When the file cannot be read or made, or holds no key.
-pub(crate) fn of(state: &Path, gate: &Gate) -> anyhow::Result<Vault> {
-    if gate.master_key.is_open() {
-        return Ok(gate.master_key.clone());
+pub(crate) fn of(state: &Path, given: &Vault) -> anyhow::Result<Vault> {
+    if given.is_open() {
+        return Ok(given.clone());
     }
     let path = state.join("master.key");
     let unusable = || format!("{} cannot be used", path.display());

@@ -99,7 +99,8 @@ async fn run(
     let temporary = if command.state.is_none() { Some(scratch::folder()?) } else { None };
     let kept = command.state.clone();
     let state: PathBuf = kept.or_else(|| temporary.as_ref().map(|dir| dir.path().to_path_buf())).unwrap_or_default();
-    let embedded = Embedded::start(&state, &command.engine, &shutdown, GRACE, Traces::default()).await?;
+    let embedded =
+        Embedded::start(&state, &command.master_key, &command.engine, &shutdown, GRACE, Traces::default()).await?;
     let tenant = TenantId::default_tenant();
     let announcements = embedded.fleet.watch();
     let submitted = submit(&embedded, command, request, &tenant).await?;

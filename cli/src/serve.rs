@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dispatcher::access::Auth;
-use dispatcher::adapters::Adapters;
 use dispatcher::api::Api;
 use service::Shutdown;
 use service::monitoring::Metrics;
@@ -14,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::args::Serve;
 use crate::embedded::Embedded;
-use crate::{master_key, run};
+use crate::run;
 
 /// How long running tasks may take to finish after the order to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,22 +38,23 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
     let metrics = Metrics::install()?;
     let (traces, exporter) = command.tracing.start("flotilla", &format!("embedded-{}", std::process::id()))?;
-    let embedded = Embedded::start(&command.state, &command.engine, &shutdown, GRACE, traces).await?;
+    let embedded =
+        Embedded::start(&command.state, &command.gate.master_key, &command.engine, &shutdown, GRACE, traces).await?;
     let incoming = command.state.join("incoming");
     let desk = embedded.desk.clone().with_incoming(incoming.clone());
     let usual = if command.listen.ip().is_loopback() { Auth::Off } else { Auth::Keys };
     let access = command.gate.open(embedded.ledger.clone(), embedded.coordination.clone(), usual).await?;
-    let vault = master_key::of(&command.state, &command.gate)?;
     let api = Api {
         fleet: embedded.fleet.clone(),
         desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),
         access,
-        adapters: Adapters::new(embedded.ledger.clone(), vault),
+        adapters: embedded.adapters.clone(),
         retention: None,
         front: command.front,
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
+        webhooks: embedded.webhooks.clone(),
     };
     let address = listener.local_addr()?;
     let scheme = if api.front.tls_cert.is_some() { "https" } else { "http" };

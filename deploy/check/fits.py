@@ -13,7 +13,10 @@ import yaml
 
 # Which folders hold the flags of which program.
 SHARED = ["crates/backends/src", "crates/service/src"]
-FLAGS = {"dispatcher": [*SHARED, "dispatcher/src"], "worker": [*SHARED, "crates/text/src", "worker/src"]}
+FLAGS = {
+    "dispatcher": [*SHARED, "crates/outbound/src", "dispatcher/src"],
+    "worker": [*SHARED, "crates/outbound/src", "crates/text/src", "worker/src"],
+}
 
 # Where variables are named, if only in words.
 NAMED = [

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use ledger::records::{Expected, Page, Record, Records, Stored};
 use ledger::{Error, Ledger};
 use protocol::TenantId;
+use protocol::resolved::AdapterInstance;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -96,6 +97,33 @@ pub struct Opened {
     pub adapter_type: AdapterType,
     /// How to reach it.
     pub settings: Map<String, Value>,
+}
+
+impl AdapterType {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Llm => "LLM",
+            Self::Embedding => "EMBEDDING",
+            Self::VectorDb => "VECTOR_DB",
+            Self::X2text => "X2TEXT",
+            Self::Ocr => "OCR",
+        }
+    }
+}
+
+impl Opened {
+    /// As whoever works with it needs it.
+    #[must_use]
+    pub fn resolved(self, id: &str) -> AdapterInstance {
+        AdapterInstance {
+            id: id.to_owned(),
+            adapter_id: self.adapter_id,
+            adapter_type: self.adapter_type.as_str().to_owned(),
+            settings: Value::Object(self.settings),
+        }
+    }
 }
 
 /// An adapter instance that was not kept or read.

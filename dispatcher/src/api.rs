@@ -21,6 +21,7 @@ use self::news::News;
 use crate::access::Access;
 use crate::adapters::Adapters;
 use crate::submission::Desk;
+use crate::webhooks::Webhooks;
 
 mod adapters;
 mod auth;
@@ -31,6 +32,7 @@ mod dead_letters;
 mod documents;
 mod events;
 mod front;
+mod internal;
 mod news;
 mod openapi;
 mod operations;
@@ -72,6 +74,8 @@ pub struct Api {
     pub front: Front,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// Where tenants are told about their runs.
+    pub webhooks: Webhooks,
 }
 
 /// Largest request that may come with a document, in bytes.
@@ -112,6 +116,9 @@ impl Api {
             .route("/api/v1/tenants/{name}/keys", get(tenants::keys).post(tenants::issue))
             .route("/api/v1/tenants/{name}/keys/{id}", delete(tenants::revoke))
             .route("/api/v1/audit", get(tenants::audit))
+            .route("/internal/v1/webhooks/{tenant}/{id}", get(internal::webhook))
+            .route("/internal/v1/webhooks/{tenant}/{id}/gone", post(internal::webhook_gone))
+            .route("/internal/v1/adapters/{tenant}/{id}", get(internal::adapter))
             .route("/metrics", get(metrics))
             .route_layer(identified)
             // From here on, nobody is asked who they are.

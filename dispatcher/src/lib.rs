@@ -1,7 +1,8 @@
 //! The dispatcher: takes documents and questions in, releases runs, keeps time, and serves results.
 //!
 //! Reading order: [`submission`] (a document becomes a run), [`clock`] (runs are released, timers fire),
-//! [`results`] (a run becomes a result), [`access`] (who may do what), [`api`] (all of it over HTTP).
+//! [`results`] (a run becomes a result), [`webhooks`] (tenants are told), [`access`] (who may do what), [`api`] (all of it
+//! over HTTP).
 
 pub mod access;
 pub mod adapters;
@@ -15,3 +16,4 @@ pub mod process;
 pub mod results;
 pub mod schedules;
 pub mod submission;
+pub mod webhooks;

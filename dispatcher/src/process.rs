@@ -15,6 +15,7 @@ use coordination::presence::{Attendance, this_process};
 use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use ledger::postgres::PostgresLedger;
+use outbound::flags::Outbound;
 use protocol::{Presence, TenantId};
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -28,6 +29,7 @@ use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
 use crate::api::{Api, Front};
 use crate::submission::Desk;
+use crate::webhooks::{Webhooks, telling};
 use crate::{clock, measuring};
 
 /// How long open requests may take after the order to stop.
@@ -64,6 +66,8 @@ struct Flags {
     gate: Gate,
     #[command(flatten)]
     front: Front,
+    #[command(flatten)]
+    outbound: Outbound,
     /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
     /// with the scope "operate".
     #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_DISPATCHER_METRICS_ADDR")]
@@ -160,8 +164,11 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let shared: Arc<dyn Ledger> = Arc::<PostgresLedger>::clone(&ledger);
     let access = flags.gate.open(Arc::clone(&shared), Arc::clone(&stack.coordination), Auth::Keys).await?;
     let fleet = Fleet::new(shared, Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
-    let fleet = fleet.with_traces(traces);
+    let (kept, vault) = (Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone());
+    let webhooks = Webhooks::new(kept, vault, flags.outbound.policy());
+    let fleet = fleet.with_traces(traces).with_audience(Arc::new(webhooks.clone()));
     fleet.register(&protocol::stages::pipeline()).await?;
+    fleet.register(&protocol::webhooks::workflow()).await?;
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
     let incoming = incoming(flags.incoming_dir, listener.local_addr()?);
@@ -179,6 +186,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         retention: Some(retention),
         front: flags.front,
         metrics: metrics.clone(),
+        webhooks: webhooks.clone(),
     };
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
@@ -192,7 +200,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         stop.run_until_cancelled(show_connections(&pool)).await;
         Ok(())
     });
-    let lead = lead(Arc::clone(&ledger), fleet, retention, token());
+    let lead = lead(Arc::clone(&ledger), fleet, webhooks, retention, token());
     tasks.spawn("clock", OnFailure::Stop, async move {
         lead.await;
         Ok(())
@@ -227,7 +235,13 @@ fn incoming(folder: Option<PathBuf>, address: SocketAddr) -> PathBuf {
 }
 
 /// Leads whenever nobody else does, until `shutdown`.
-async fn lead(ledger: Arc<PostgresLedger>, fleet: Fleet, retention: Duration, shutdown: CancellationToken) {
+async fn lead(
+    ledger: Arc<PostgresLedger>,
+    fleet: Fleet,
+    webhooks: Webhooks,
+    retention: Duration,
+    shutdown: CancellationToken,
+) {
     while !shutdown.is_cancelled() {
         match ledger.try_lead("clock").await {
             Ok(Some(leadership)) => {
@@ -236,6 +250,7 @@ async fn lead(ledger: Arc<PostgresLedger>, fleet: Fleet, retention: Duration, sh
                 let term = shutdown.child_token();
                 tokio::select! {
                     () = clock::run(fleet.clone(), term.clone()) => {}
+                    () = telling::run(fleet.clone(), webhooks.clone(), term.clone()) => {}
                     () = measuring::run(&fleet) => {}
                     () = maintain(&ledger, retention) => {}
                     () = leadership.lost() => tracing::warn!("the lead was lost"),

@@ -121,6 +121,7 @@ fn firing(schedule: Schedule, now: Timestamp) -> Firing {
         input: schedule.input.clone(),
         idempotency_key: Some(format!("schedule:{}:{}", schedule.name, at.as_second())),
         priority: schedule.priority,
+        notify: false,
     };
     let runs = plan.kept.iter().map(run).collect();
     Firing { last_at: plan.kept.last().copied(), next_at: plan.next_at, runs, schedule }

@@ -121,6 +121,7 @@ impl Desk {
             input: input(serde_json::to_value(&request)?, self.objects.as_ref()).await?,
             idempotency_key,
             priority,
+            notify: false,
         };
         let submitted = self.fleet.start(vec![run]).await?;
         submitted.into_iter().next().ok_or_else(|| {

@@ -76,6 +76,9 @@ uuid_id!(
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
 
+/// What the name of a tenant ends in under which webhooks are delivered; no other name has a dot.
+const DELIVERIES: &str = ".webhooks";
+
 /// A tenant name that cannot be used in queue names, keys and paths.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("tenant {0:?}: use 1 to 64 of a-z, A-Z, 0-9, '-' and '_'")]
@@ -86,6 +89,25 @@ impl TenantId {
     #[must_use]
     pub fn default_tenant() -> Self {
         Self("default".to_owned())
+    }
+
+    /// Under which webhooks of this tenant are delivered: a tenant of its own, so that an endpoint that is away for hours
+    /// neither uses up the limits of its owner nor fills the list of the owner's runs. Those of deliveries have none.
+    #[must_use]
+    pub fn deliveries(&self) -> Self {
+        if self.is_of_deliveries() { self.clone() } else { Self(format!("{}{DELIVERIES}", self.0)) }
+    }
+
+    /// Whether webhooks are delivered under it. Nobody may set up a tenant of such a name.
+    #[must_use]
+    pub fn is_of_deliveries(&self) -> bool {
+        self.0.ends_with(DELIVERIES)
+    }
+
+    /// Whose webhooks are delivered under it; itself for every other.
+    #[must_use]
+    pub fn owner(&self) -> Self {
+        Self(self.0.strip_suffix(DELIVERIES).unwrap_or(&self.0).to_owned())
     }
 
     /// The name as it appears in keys and paths.
@@ -100,7 +122,8 @@ impl TryFrom<String> for TenantId {
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+        let own = name.strip_suffix(DELIVERIES).unwrap_or(&name);
+        if (1..=64).contains(&own.len()) && own.chars().all(allowed) {
             Ok(Self(name))
         } else {
             Err(InvalidTenant(name))
@@ -111,8 +134,10 @@ impl TryFrom<String> for TenantId {
 impl FromStr for TenantId {
     type Err = InvalidTenant;
 
+    /// Somebody's own name for a tenant: never one of deliveries, which follow from others.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::try_from(name.to_owned())
+            .and_then(|tenant| if tenant.is_of_deliveries() { Err(InvalidTenant(tenant.0)) } else { Ok(tenant) })
     }
 }
 
@@ -145,5 +170,24 @@ mod tests {
             assert!(name.parse::<TenantId>().is_err(), "{name:?} was accepted");
         }
         assert_eq!("acme-1".parse::<TenantId>().unwrap().as_str(), "acme-1");
+    }
+
+    #[test]
+    fn deliveries_go_under_a_name_that_leads_back_to_its_owner() {
+        let longest = "x".repeat(64);
+        for name in ["acme", "acme-webhooks", &longest] {
+            let tenant: TenantId = name.parse().unwrap();
+            let deliveries = tenant.deliveries();
+            assert!(deliveries.is_of_deliveries() && !tenant.is_of_deliveries());
+            assert_eq!(
+                (deliveries.owner(), tenant.owner(), deliveries.deliveries()),
+                (tenant.clone(), tenant, deliveries.clone())
+            );
+            assert_eq!(TenantId::try_from(deliveries.as_str().to_owned()), Ok(deliveries.clone()));
+            assert!(deliveries.as_str().parse::<TenantId>().is_err(), "nobody calls a tenant so");
+        }
+        for name in [".webhooks", "a.webhooks.webhooks", "../a.webhooks", "a.other"] {
+            assert!(TenantId::try_from(name.to_owned()).is_err(), "{name:?} was accepted");
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod operations;
 pub mod payload;
 pub mod presence;
 pub mod request;
+pub mod resolved;
 pub mod result;
 pub mod run_event;
 pub mod shape;
@@ -21,6 +22,7 @@ pub mod stages;
 pub mod state;
 pub mod task;
 pub mod time;
+pub mod webhooks;
 pub mod wire;
 pub mod workflow;
 

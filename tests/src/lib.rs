@@ -2,5 +2,6 @@
 
 mod berth;
 pub mod chain;
+pub mod receiver;
 
 pub use berth::{Berth, Servers};

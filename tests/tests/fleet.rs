@@ -36,6 +36,8 @@ mod streaming;
 mod telling;
 #[path = "fleet/turns.rs"]
 mod turns;
+#[path = "fleet/webhooks.rs"]
+mod webhooks;
 #[path = "fleet/world.rs"]
 mod world;
 
@@ -134,6 +136,14 @@ specs! {
     turns {
         a_crowd_of_one_tenant_does_not_delay_another_tenants_run
         an_urgent_run_goes_before_those_that_wait
+    }
+    webhooks {
+        the_end_of_a_run_is_told_signed_to_every_endpoint_that_wants_it
+        a_message_that_does_not_arrive_is_sent_again_until_it_does
+        an_endpoint_that_says_it_is_gone_is_left_alone_from_then_on
+        an_endpoint_inside_the_network_is_not_reached
+        ends_that_nobody_told_are_told_later_and_once
+        nobody_signs_with_the_secrets_of_others
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other

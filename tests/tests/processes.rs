@@ -32,3 +32,5 @@ mod stopped;
 mod together;
 #[path = "processes/traces.rs"]
 mod traces;
+#[path = "processes/webhooks.rs"]
+mod webhooks;

@@ -6,6 +6,34 @@ use clap::Args;
 use models::ModelConfig;
 use models::openai_compatible::{self, Secret};
 
+/// Whom to ask about what tenants set up.
+#[cfg(feature = "fleet")]
+#[derive(Clone, Debug, Args)]
+pub struct Resolving {
+    /// Where a dispatcher is, such as http://dispatcher:8080. Workers that deliver webhooks ask it for addresses and
+    /// secrets, which never travel in messages.
+    #[arg(long, value_name = "URL", env = "FLOTILLA_DISPATCHER_URL")]
+    pub dispatcher_url: Option<String>,
+    /// The key that the processes of this fleet share. Better given by environment: arguments are visible to everybody on
+    /// this machine.
+    #[arg(long, value_name = "KEY", env = "FLOTILLA_FLEET_KEY", hide_env_values = true)]
+    pub fleet_key: Option<String>,
+}
+
+#[cfg(feature = "fleet")]
+impl Resolving {
+    /// Who answers, as these flags say.
+    ///
+    /// # Errors
+    /// A sentence that names the flag when the address cannot be used.
+    pub fn resolver(&self) -> Result<std::sync::Arc<dyn crate::Resolver>, String> {
+        Ok(match (&self.dispatcher_url, &self.fleet_key) {
+            (Some(url), Some(key)) => std::sync::Arc::new(crate::resolver::HttpResolver::new(url, key)?),
+            _ => std::sync::Arc::new(crate::resolver::NoResolver),
+        })
+    }
+}
+
 /// Who answers questions.
 #[derive(Clone, Debug, Args)]
 pub struct Model {

@@ -21,6 +21,7 @@ mod metrics;
 #[cfg(feature = "fleet")]
 pub mod process;
 mod reporter;
+pub mod resolver;
 mod restraint;
 mod returns;
 mod runner;
@@ -29,11 +30,13 @@ mod size;
 pub mod stages;
 mod time_limits;
 mod unserved;
+pub mod webhooks;
 mod worker;
 
 pub use autoscale::Autoscale;
 pub use context::Context;
 pub use handler::{Handle, Stop};
 pub use in_flight::InFlight;
+pub use resolver::Resolver;
 pub use time_limits::TimeLimits;
 pub use worker::{Builder, Config, Ports, Worker};

@@ -204,6 +204,7 @@ mod tests {
             input: Payload::default(),
             idempotency_key: None,
             priority: 0,
+            notify: false,
         };
         let id = run.id;
         ledger.submit(vec![run], Timestamp::now()).await.unwrap();

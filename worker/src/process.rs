@@ -13,6 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
 use models::resolve;
+use outbound::flags::Outbound;
 use protocol::Presence;
 use protocol::workflow::queues::{CALLBACKS, LOGGING};
 use service::monitoring::{self, Metrics, Monitoring, Ready};
@@ -24,7 +25,7 @@ use text::Extractor;
 
 use crate::capacity::Capacity;
 use crate::stages::{self, Tools};
-use crate::{Builder, Config, InFlight, Ports, Worker, callbacks, flags, logging};
+use crate::{Builder, Config, InFlight, Ports, Worker, callbacks, flags, logging, webhooks};
 
 mod own;
 
@@ -49,6 +50,10 @@ struct Flags {
     capacity: Capacity,
     #[command(flatten)]
     model: flags::Model,
+    #[command(flatten)]
+    resolving: flags::Resolving,
+    #[command(flatten)]
+    outbound: Outbound,
     #[command(flatten)]
     servers: Servers,
     #[command(flatten)]
@@ -78,7 +83,9 @@ fn main(process: Process) -> ExitCode {
     }
     if !process.stages {
         let models = ["model_url", "model", "model_key", "model_context", "model_timeout"];
-        for flag in models.into_iter().chain(["max_memory_per_child", "max_tasks_per_child"]) {
+        let webhooks = ["dispatcher_url", "fleet_key", "outbound_allow", "outbound_http"];
+        let children = ["max_memory_per_child", "max_tasks_per_child"];
+        for flag in models.into_iter().chain(webhooks).chain(children) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
     }
@@ -206,11 +213,13 @@ async fn worker(
     Ok(builder.build())
 }
 
-/// Adds the six stages and what they work with.
+/// Adds the six stages and the delivery of webhooks, and what they work with.
 fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::Result<Builder> {
     let extractor = Extractor::new(flags.capacity.text(text::Config::discover()?));
     let model = resolve(flags.model.config())?;
-    Ok(stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) }))
+    let builder = stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) });
+    let resolver = flags.resolving.resolver().map_err(anyhow::Error::msg)?;
+    Ok(webhooks::register(builder, resolver, outbound::Client::new(flags.outbound.policy())))
 }
 
 /// Ready when the broker is there and, for those that keep the books, the ledger answers.

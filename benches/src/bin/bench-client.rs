@@ -100,5 +100,6 @@ fn run(kind: Kind) -> NewRun {
         input: Payload::Inline(serde_json::json!(Parcel::now())),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     }
 }

@@ -184,6 +184,7 @@ async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
             input: Payload::Inline(serde_json::json!(Parcel::now())),
             idempotency_key: None,
             priority: 0,
+            notify: false,
         };
         (0..1000).map(run).collect()
     };

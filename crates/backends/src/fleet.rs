@@ -24,12 +24,14 @@ use marks::Marks;
 
 mod lost;
 mod marks;
+mod notices;
 mod operations;
 mod poison;
 mod schedules;
 mod window;
 
 pub use lost::{Found, Lost};
+pub use notices::Audience;
 pub use operations::{QUEUES, QueueState};
 pub use poison::Told;
 pub use window::Window;
@@ -49,6 +51,7 @@ pub struct Fleet {
     window: Window,
     marks: Marks,
     traces: Traces,
+    audience: Option<Arc<dyn Audience>>,
 }
 
 /// A call to the fleet that did not happen.
@@ -85,7 +88,7 @@ impl Fleet {
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, broker: Arc<dyn Broker>, coordination: Arc<dyn Coordination>) -> Self {
         let (window, marks, traces) = (Window::default(), Marks::default(), Traces::default());
-        Self { ledger, broker, coordination, window, marks, traces }
+        Self { ledger, broker, coordination, window, marks, traces, audience: None }
     }
 
     /// The same fleet, which hands out no more tasks at a time than this window says.
@@ -145,7 +148,8 @@ impl Fleet {
     ///
     /// # Errors
     /// When a run is refused; then none is recorded.
-    pub async fn start(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+    pub async fn start(&self, mut runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        self.address(&mut runs).await;
         let Started { submitted, jobs } = self.ledger.start(runs, &self.window.now(), Timestamp::now()).await?;
         if let Err(error) = self.publish(jobs).await {
             // Recorded is promised, published is not: the sweeper does it.

@@ -50,6 +50,7 @@ impl World {
             input: Payload::Inline(json!(null)),
             idempotency_key: None,
             priority: 0,
+            notify: false,
         };
         let started = self.fleet.start((0..runs).map(run).collect()).await.unwrap();
         // Publications are marked a moment later.

@@ -143,6 +143,7 @@ async fn queue(ledger: &dyn Ledger, count: u32, tenant: impl Fn(u32) -> String) 
         input: Payload::Inline(json!(number)),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     });
     ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
 }
@@ -194,6 +195,7 @@ async fn submit(ledger: &dyn Ledger, workflow: &str, count: u32) -> Result<(), E
         input: Payload::Inline(json!({ "document": number, "questions": "x".repeat(500) })),
         idempotency_key: Some(RunId::new().to_string()),
         priority: 0,
+        notify: false,
     });
     ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
 }

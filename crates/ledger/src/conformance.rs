@@ -12,6 +12,7 @@ mod events;
 mod fairness;
 mod fan_out;
 mod kit;
+mod notices;
 mod operations;
 mod outbox;
 mod progress;
@@ -24,6 +25,7 @@ mod timers;
 pub use events::*;
 pub use fairness::*;
 pub use fan_out::*;
+pub use notices::*;
 pub use operations::*;
 pub use outbox::*;
 pub use progress::*;
@@ -86,6 +88,8 @@ macro_rules! conformance_tests {
             a_schedule_whose_runs_are_refused_does_not_move,
             a_schedule_that_was_changed_or_removed_does_not_fire_as_it_was,
             a_schedule_can_move_on_without_a_run,
+            the_end_of_a_run_waits_until_its_owner_was_told,
+            every_way_to_end_is_told_in_the_order_of_the_ends,
             tenants_see_their_own_runs_alone,
             a_list_is_paged_newest_first,
             every_attempt_is_remembered_with_what_it_consumed,

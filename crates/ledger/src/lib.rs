@@ -40,6 +40,7 @@ mod events;
 mod fair;
 mod fold;
 mod keys;
+mod notices;
 mod operations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -51,6 +52,7 @@ mod values;
 mod wide;
 
 pub use error::Error;
+pub use notices::Notice;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
@@ -216,6 +218,19 @@ pub trait Ledger: Records + Send + Sync {
     /// As for [`Ledger::submit`].
     async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error>;
 
+    /// Runs that ended and whose owners have to be told, of whatever tenant, the longest ended first, at most `limit`.
+    /// Costs nothing for other runs.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn notices(&self, limit: usize) -> Result<Vec<Notice>, Error>;
+
+    /// Notes that the owners of these runs were told.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn clear_notices(&self, runs: &[RunId]) -> Result<(), Error>;
+
     /// A run with its task runs, if that tenant has it.
     ///
     /// # Errors
@@ -289,6 +304,8 @@ pub struct NewRun {
     pub idempotency_key: Option<String>,
     /// Higher ones are admitted first, whoever owns them; 0 is usual.
     pub priority: i16,
+    /// Whether its owner wants to be told when it ends.
+    pub notify: bool,
 }
 
 /// What a tenant may use of the fleet.

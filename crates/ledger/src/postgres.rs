@@ -22,8 +22,8 @@ use crate::unreadable::{Unreadable, contains};
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
 use crate::{
-    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary,
-    Schedule, ScheduledTask, Share, Started, Submitted, Window,
+    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, RunEvents, RunRecord,
+    RunSummary, Schedule, ScheduledTask, Share, Started, Submitted, Window,
 };
 
 mod admission;
@@ -33,6 +33,7 @@ mod history;
 mod lead;
 mod load;
 mod migrate;
+mod notices;
 mod operations;
 mod outbox;
 mod read;
@@ -354,6 +355,16 @@ impl Ledger for PostgresLedger {
         let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
         transaction.commit().await?;
         Ok(fired)
+    }
+
+    async fn notices(&self, limit: usize) -> Result<Vec<Notice>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        notices::waiting(&mut connection, rows(limit)).await
+    }
+
+    async fn clear_notices(&self, runs: &[RunId]) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        notices::clear(&mut connection, runs).await
     }
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {

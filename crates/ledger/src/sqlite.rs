@@ -20,14 +20,15 @@ use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
 use crate::{
-    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, RunEvents, RunRecord, RunSummary,
-    Schedule, ScheduledTask, Share, Submitted, Window,
+    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, RunEvents, RunRecord,
+    RunSummary, Schedule, ScheduledTask, Share, Submitted, Window,
 };
 
 mod admission;
 mod connect;
 mod events;
 mod load;
+mod notices;
 mod operations;
 mod outbox;
 mod read;
@@ -303,6 +304,17 @@ impl Ledger for SqliteLedger {
         let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
         transaction.commit().await?;
         Ok(fired)
+    }
+
+    async fn notices(&self, limit: usize) -> Result<Vec<Notice>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        notices::waiting(&mut connection, rows(limit)).await
+    }
+
+    async fn clear_notices(&self, runs: &[RunId]) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        notices::clear(&mut transaction, runs).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error> {

@@ -63,6 +63,8 @@ needs! {
     Operate,
     /// To set tenants up.
     Admin,
+    /// To be a worker.
+    Fleet,
 }
 
 impl<N: Needs, S: Sync> FromRequestParts<S> for Caller<N> {
@@ -97,8 +99,17 @@ async fn identity(api: &Api, headers: &HeaderMap) -> Result<Identity, Problem> {
             Problem::new(Code::KeyInvalid, detail)
         })?
     } else {
-        anybody()
+        // Secrets are for workers alone, who show their key where nobody else has to.
+        let shown = match bearer(headers) {
+            Some(token) => api.access.keys.identify(token).await?,
+            None => None,
+        };
+        shown.filter(|shown| shown.scopes.include(Scope::Fleet)).unwrap_or_else(anybody)
     };
+    if identity.scopes.include(Scope::Fleet) {
+        // Workers work for all tenants, and none of their limits holds for them.
+        return Ok(identity);
+    }
     if let Some(tenant) = headers.get(FOR_TENANT) {
         identity.tenant = instead(&identity, tenant)?;
     }

@@ -105,6 +105,8 @@ codes! {
         "The adapter cannot be used; `errors` says why." "Correct it.";
     NoSuchAdapter "no_such_adapter" NOT_FOUND "No such adapter"
         "There is no such adapter." "`GET /api/v1/adapters` lists them.";
+    NotSetUp "not_set_up" NOT_FOUND "Not set up"
+        "A worker looked up an endpoint or an adapter that the tenant does not have." "Nothing; the run that needs it says so.";
     ChangedMeanwhile "changed_meanwhile" CONFLICT "Changed meanwhile"
         "Somebody else changed it at the same time." "Read it again and repeat the change.";
     SecretsUnavailable "secrets_unavailable" SERVICE_UNAVAILABLE "No secrets"
@@ -150,7 +152,7 @@ codes! {
     WorkflowInvalid "workflow_invalid" UNPROCESSABLE_ENTITY "Invalid workflow"
         "The workflow cannot be used; `errors` names every reason." "Correct them.";
     WorkflowReserved "workflow_reserved" CONFLICT "Reserved name"
-        "The name belongs to the document workflow." "Use another name.";
+        "The name belongs to a workflow of the fleet itself." "Use another name.";
     WorkflowChanged "workflow_changed" CONFLICT "Other tasks"
         "That name and version is known with other tasks." "Raise the version.";
     NoSuchWorkflow "no_such_workflow" NOT_FOUND "No such workflow"

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
 use protocol::Workflow;
 use protocol::stages::PIPELINE;
+use protocol::webhooks::DELIVERY;
 use serde::Serialize;
 
 use super::auth::{Caller, Operate, Read};
@@ -29,8 +30,9 @@ pub(super) async fn register(
     let workflow = Workflow::read(body::json(request, body::SMALL).await?).map_err(|problems| {
         Problem::invalid(Code::WorkflowInvalid, "the workflow cannot be used as it is", problems)
     })?;
-    if workflow.name == PIPELINE {
-        let detail = format!("{PIPELINE:?} is the document workflow itself; give yours another name");
+    let name = &workflow.name;
+    if name == PIPELINE || name == DELIVERY {
+        let detail = format!("{name:?} is a workflow of the fleet itself; give yours another name");
         return Err(Problem::new(Code::WorkflowReserved, detail));
     }
     let known = api.fleet.workflow(&workflow.name).await?;

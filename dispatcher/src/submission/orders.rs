@@ -58,7 +58,10 @@ impl Desk {
                 storing.spawn(async move {
                     let Order { workflow, input: value, priority, idempotency_key } = order;
                     let input = input(value, objects.as_ref()).await?;
-                    Ok((place, NewRun { id: RunId::new(), tenant, workflow, input, idempotency_key, priority }))
+                    Ok((
+                        place,
+                        NewRun { id: RunId::new(), tenant, workflow, input, idempotency_key, priority, notify: false },
+                    ))
                 });
             }
             match storing.join_next().await {

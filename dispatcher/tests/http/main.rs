@@ -2,5 +2,6 @@
 
 mod access;
 mod adapters;
+mod internal;
 mod server;
 mod streams;

@@ -11,9 +11,12 @@ use dispatcher::access::{Access, NewKey, Scope, Scopes, Vault};
 use dispatcher::adapters::Adapters;
 use dispatcher::api::{Api, Front};
 use dispatcher::submission::Desk;
+use dispatcher::webhooks::Webhooks;
 use ledger::Ledger;
+use ledger::records::Records;
 use ledger::sqlite::SqliteLedger;
 use objects::filesystem::Filesystem;
+use outbound::Policy;
 use protocol::workflow::TaskSpec;
 use protocol::{TenantId, Workflow};
 use reqwest::header::CONTENT_TYPE;
@@ -30,6 +33,7 @@ pub(crate) const MAX_UPLOAD: usize = 1024 * 1024;
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) access: Access,
+    pub(crate) webhooks: Webhooks,
     url: String,
     client: reqwest::Client,
     _folder: TempDir,
@@ -45,6 +49,11 @@ impl Server {
         Self::start(true).await
     }
 
+    /// A server that asks nobody but workers for keys.
+    pub(crate) async fn open() -> Self {
+        Self::start(false).await
+    }
+
     async fn start(required: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory().await.unwrap());
@@ -58,6 +67,8 @@ impl Server {
         fleet.register(&single).await.unwrap();
         let access = Access::new(Arc::clone(&ledger), coordination, required);
         let desk = Desk::new(fleet.clone(), objects.clone()).with_incoming(folder.path().join("incoming")).unwrap();
+        let vault = Vault::new(&"5a".repeat(32)).unwrap();
+        let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault, Policy::default());
         let api = Api {
             fleet: fleet.clone(),
             desk,
@@ -68,6 +79,7 @@ impl Server {
             retention: None,
             front: Front::default(),
             metrics: METRICS.clone(),
+            webhooks: webhooks.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -77,7 +89,7 @@ impl Server {
         // Plain HTTP, but the client wants to know how it would speak TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        Self { access, url, client, _folder: folder, _stop: stop.drop_guard() }
+        Self { access, webhooks, url, client, _folder: folder, _stop: stop.drop_guard() }
     }
 
     /// The token of a new key.

@@ -8,12 +8,14 @@ use protocol::answer::{Answer, Check, Evaluation, EvaluationStatus, Evidence, Pr
 use protocol::document::{BBox, Document, Line, Page, Word};
 use protocol::message::{Callback, Job, Lifecycle, LifecycleEvent, Outcome, WIRE_VERSION};
 use protocol::request::ExtractionRequest;
+use protocol::resolved::{AdapterInstance, WebhookEndpoint};
 use protocol::result::{Collated, DocumentSummary, ExtractionResult, ResultError, StageSummary};
 use protocol::stages::agentic_extract::Answers;
 use protocol::stages::chunk_embed::Chunked;
 use protocol::stages::evaluate::Evaluations;
 use protocol::stages::extract_text::ExtractedText;
 use protocol::stages::generate_digraph::{PromptEdge, PromptGraph, PromptNode};
+use protocol::webhooks::{Delivered, Delivery, EventType};
 use protocol::wire::Batch;
 use protocol::workflow::queues;
 use protocol::{
@@ -47,6 +49,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("stage-evaluate", &Evaluations { prompts: evaluations(), usage: usage() }),
         sample("stage-collate", &collated()),
         sample("presence", &presence()),
+        sample("workflow-webhook-delivery", &protocol::webhooks::workflow()),
+        sample("webhook-delivery", &delivery()),
+        sample("webhook-delivered", &Delivered { status: 204, ms: 87 }),
+        sample("resolved-webhook", &endpoint()),
+        sample("resolved-adapter", &adapter()),
     ];
     let batch = outcomes().into_iter().take(2).map(|(_, outcome)| callback(outcome)).collect();
     samples.push(sample("callback-batch", &Batch { v: WIRE_VERSION, batch }));
@@ -367,4 +374,31 @@ fn collated() -> Collated {
 fn result() -> ExtractionResult {
     let stage = StageSummary { name: "extract-text".to_owned(), state: TaskState::Succeeded, attempts: 1, ms: 212 };
     ExtractionResult { run_id: run_id(), status: RunState::Succeeded, collated: collated(), stages: vec![stage] }
+}
+
+fn delivery() -> Delivery {
+    Delivery {
+        endpoint: "orders".to_owned(),
+        event_id: "evt_0197c0de000070008000000000000001".to_owned(),
+        event_type: EventType::RunSucceeded,
+        timestamp: at(53),
+        data: json!({ "run_id": run_id(), "status": "succeeded" }),
+    }
+}
+
+fn endpoint() -> WebhookEndpoint {
+    WebhookEndpoint {
+        url: "https://hooks.example.com/flotilla".to_owned(),
+        secrets: vec!["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
+        enabled: true,
+    }
+}
+
+fn adapter() -> AdapterInstance {
+    AdapterInstance {
+        id: "0197c0de-0000-7000-8000-0000000000b1".to_owned(),
+        adapter_id: "openai|502ecf49-e47c-445c-9907-6d4b90c5cd17".to_owned(),
+        adapter_type: "LLM".to_owned(),
+        settings: json!({ "model": "gpt-4o", "api_key": "secret" }),
+    }
 }

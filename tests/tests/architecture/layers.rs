@@ -8,6 +8,8 @@ use crate::facts::{Member, Workspace};
 enum Layer {
     Protocol,
     Engine,
+    /// How anything outside is reached; knows neither queues nor documents, so both halves may use it.
+    Common,
     /// How work is moved and recorded; knows nothing of documents.
     Plumbing,
     /// How documents are understood; knows nothing of queues, runs or tenants.
@@ -21,6 +23,7 @@ enum Layer {
 const PLACES: &[(Layer, &[&str])] = &[
     (Layer::Protocol, &["protocol"]),
     (Layer::Engine, &["engine"]),
+    (Layer::Common, &["outbound"]),
     (Layer::Plumbing, &["ledger", "broker", "objects", "coordination", "backends", "service"]),
     (Layer::Intelligence, INTELLIGENCE),
     (Layer::Services, &["dispatcher", "worker"]),

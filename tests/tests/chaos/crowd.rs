@@ -112,6 +112,7 @@ impl Crowd {
             input: Payload::Inline(json!(load(number))),
             idempotency_key: None,
             priority: 0,
+            notify: false,
         };
         let submitted = self.fleet.start((0..RUNS).map(run).collect()).await.unwrap();
         assert_eq!(submitted.len(), RUNS);

@@ -13,7 +13,10 @@ use dispatcher::access::{Access, Vault};
 use dispatcher::adapters::Adapters;
 use dispatcher::api::{Api, Front};
 use dispatcher::submission::Desk;
+use dispatcher::webhooks::{Webhooks, telling};
+use ledger::records::Records;
 use ledger::{Ledger, NewRun, RunRecord, Schedule};
+use outbound::Policy;
 use protocol::workflow::queues;
 use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
 use serde_json::Value;
@@ -77,6 +80,7 @@ pub(crate) struct TestFleet {
     pub(crate) fleet: Fleet,
     pub(crate) broker: Arc<dyn Broker>,
     ledger: Arc<dyn Ledger>,
+    pub(crate) webhooks: Webhooks,
     ports: Ports,
     workers: Vec<JoinHandle<()>>,
     shutdown: CancellationToken,
@@ -88,10 +92,23 @@ pub(crate) struct TestFleet {
 impl TestFleet {
     /// Starts a fleet; whatever an earlier one left in that world is taken up.
     pub(crate) async fn start(world: &World, serve: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::assemble(world, false, |_, builder| serve(builder)).await
+    }
+
+    /// Starts a fleet that tells tenants about their runs, with little patience between the attempts.
+    pub(crate) async fn start_telling(world: &World, serve: impl FnOnce(&Webhooks, Builder) -> Builder) -> Self {
+        Self::assemble(world, true, serve).await
+    }
+
+    async fn assemble(world: &World, telling: bool, serve: impl FnOnce(&Webhooks, Builder) -> Builder) -> Self {
         let Connected { ledger, broker, objects, coordination, forgetful, stack } = world.connect().await;
         // Twice what a worker runs at once, as a dispatcher would find out.
         let fleet =
             Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination)).with_window(Window::of(64));
+        let here = Policy::allowing(["127.0.0.1".parse().unwrap()]);
+        let vault = Vault::new(&"5a".repeat(32)).unwrap();
+        let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault, here);
+        let fleet = if telling { fleet.with_audience(Arc::new(webhooks.clone())) } else { fleet };
         // The books are kept until the workers have reported what they finished.
         let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
         let ports = Ports { broker: Arc::clone(&broker), objects, coordination: Arc::clone(&coordination) };
@@ -101,13 +118,19 @@ impl TestFleet {
             fleet.recover().await.unwrap();
         }
         let clock = dispatcher::clock::run(fleet.clone(), closing.clone());
-        let parts = vec![
+        let mut parts = vec![
             tokio::spawn(async move { callbacks.await.unwrap() }),
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
-        let mut started = Self { fleet, broker, ledger, ports, workers: Vec::new(), shutdown, closing, parts, stack };
-        started.add_worker(&queues::WORK, serve);
+        if telling {
+            fleet.register(&impatient_delivery()).await.unwrap();
+            parts.push(tokio::spawn(telling::run(fleet.clone(), webhooks.clone(), closing.clone())));
+        }
+        let workers = Vec::new();
+        let mut started = Self { fleet, broker, ledger, webhooks, ports, workers, shutdown, closing, parts, stack };
+        let webhooks = started.webhooks.clone();
+        started.add_worker(&queues::WORK, |builder| serve(&webhooks, builder));
         started
     }
 
@@ -137,6 +160,7 @@ impl TestFleet {
             input: Payload::Inline(input),
             idempotency_key: key.map(str::to_owned),
             priority: 0,
+            notify: false,
         };
         self.fleet.start(vec![run]).await.unwrap()[0].id
     }
@@ -155,6 +179,39 @@ impl TestFleet {
             retention: Some(Duration::from_secs(24 * 60 * 60)),
             front: Front::default(),
             metrics: METRICS.get_or_init(|| Metrics::install().unwrap()).clone(),
+            webhooks: self.webhooks.clone(),
+        }
+    }
+
+    /// Starts a delivery to an endpoint of the default tenant.
+    pub(crate) async fn deliver(&self, message: Payload) -> RunId {
+        self.deliver_as(&TenantId::default_tenant().deliveries(), message).await
+    }
+
+    /// Starts a delivery as a run of that tenant.
+    pub(crate) async fn deliver_as(&self, tenant: &TenantId, message: Payload) -> RunId {
+        let run = NewRun {
+            id: RunId::new(),
+            tenant: tenant.clone(),
+            workflow: protocol::webhooks::DELIVERY.to_owned(),
+            input: message,
+            idempotency_key: None,
+            priority: 0,
+            notify: false,
+        };
+        self.fleet.start(vec![run]).await.unwrap()[0].id
+    }
+
+    /// The runs of a tenant, once there are so many; the latest first.
+    pub(crate) async fn until_listed(&self, tenant: &TenantId, count: usize) -> Vec<RunId> {
+        let started = tokio::time::Instant::now();
+        loop {
+            let runs = self.fleet.list(tenant, None, 100).await.unwrap();
+            if runs.len() >= count {
+                return runs.into_iter().map(|run| run.id).collect();
+            }
+            assert!(started.elapsed() < PATIENCE, "waited in vain for {count} run(s) of {tenant}: {runs:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -278,6 +335,14 @@ impl TestFleet {
             stack.close().await;
         }
     }
+}
+
+/// How webhooks are delivered, with next to no time between the attempts.
+fn impatient_delivery() -> Workflow {
+    let mut flow = protocol::webhooks::workflow();
+    flow.version += 1;
+    flow.tasks[0].retry.base = Duration::from_millis(20);
+    flow
 }
 
 /// State of the only task run of that task.

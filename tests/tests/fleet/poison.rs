@@ -99,6 +99,7 @@ async fn start(fleet: &Fleet, flow: &Workflow) -> RunId {
         input: Payload::Inline(Value::Null),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     };
     fleet.start(vec![run]).await.unwrap()[0].id
 }

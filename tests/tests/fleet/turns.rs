@@ -37,6 +37,7 @@ fn run(tenant: &str, priority: i16) -> NewRun {
         input: Payload::Inline(json!(null)),
         idempotency_key: None,
         priority,
+        notify: false,
     }
 }
 

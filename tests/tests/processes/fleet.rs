@@ -174,6 +174,27 @@ impl Fleet {
         self.ledger.runs(&TenantId::default_tenant(), None, 1000).await.unwrap()
     }
 
+    /// Every run of that tenant, as in a list.
+    pub(crate) async fn runs_of(&self, tenant: &TenantId) -> Vec<RunSummary> {
+        self.ledger.runs(tenant, None, 1000).await.unwrap()
+    }
+
+    /// How many ends of runs wait to be told.
+    pub(crate) async fn notices(&self) -> usize {
+        self.ledger.notices(1000).await.unwrap().len()
+    }
+
+    /// The record once more, for whoever wants one of its own.
+    pub(crate) async fn another_ledger(&self) -> PostgresLedger {
+        self.berth.database().connect().await.unwrap()
+    }
+
+    /// Whether a run is past its first stage.
+    pub(crate) async fn has_begun(&self, run: RunId) -> bool {
+        let record = self.record(run).await;
+        record.run.tasks.iter().any(|task| task.state == TaskState::Succeeded)
+    }
+
     /// How many runs have not ended.
     pub(crate) async fn under_way(&self) -> usize {
         self.runs().await.iter().filter(|run| !run.state.is_final()).count()

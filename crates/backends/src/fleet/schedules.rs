@@ -52,7 +52,8 @@ impl Fleet {
     ///
     /// # Errors
     /// When a run is refused, or the ledger is away; then the schedule is as it was.
-    pub async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
+    pub async fn fire(&self, mut firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
+        self.address(&mut firing.runs).await;
         Ok(self.ledger.fire(firing, now).await?)
     }
 }

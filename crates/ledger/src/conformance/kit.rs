@@ -55,6 +55,7 @@ pub(super) fn new_run(input: Value) -> NewRun {
         input: inline(input),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     }
 }
 

@@ -133,8 +133,8 @@ pub(super) async fn longest_queued(
     let mut tenants = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::of(row);
-        let tenant: &str = columns.get()?;
-        tenants.push((tenant.parse().map_err(|error| corrupt("tenant", error))?, columns.time()?));
+        let tenant: String = columns.get()?;
+        tenants.push((TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?, columns.time()?));
     }
     Ok(tenants)
 }
@@ -146,8 +146,8 @@ async fn place(
     workflows: &Workflows,
 ) -> Result<TaskPlace, Error> {
     let (run_id, task_run_id) = (RunId::from_uuid(columns.id()?), TaskRunId::from_uuid(columns.id()?));
-    let tenant: &str = columns.get()?;
-    let tenant = tenant.parse().map_err(|error| corrupt("tenant", error))?;
+    let tenant: String = columns.get()?;
+    let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
     let (workflow, version): (String, u32) = (columns.get()?, columns.number("workflow version")?);
     let task: String = columns.get()?;
     let (index, attempt) = (columns.optional_number("item")?, columns.number("attempt")?);

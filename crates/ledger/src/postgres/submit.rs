@@ -22,6 +22,7 @@ use crate::{Error, Line, NewRun, Started, Window};
 /// A run to be inserted.
 struct Entry {
     key: Option<String>,
+    notify: bool,
     loaded: Loaded,
     place: Place,
     /// What admission did to it, if it is admitted at once.
@@ -53,7 +54,8 @@ pub(super) async fn submit(
         let run = Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now);
         let tenant = tenants.get_mut(&run.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
-        Ok(Entry { key: new.idempotency_key, loaded: Loaded { run, input: new.input }, place, admitted: None })
+        let (key, notify, loaded) = (new.idempotency_key, new.notify, Loaded { run, input: new.input });
+        Ok(Entry { key, notify, loaded, place, admitted: None })
     });
     let mut entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
     admit_front(&mut entries, line, now);
@@ -103,10 +105,10 @@ async fn insert(
     sqlx::query(
         "WITH runs AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
-                idempotency_key, created_at, deadline_at, started_at) \
+                idempotency_key, created_at, deadline_at, started_at, notify) \
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], \
                 $7::double precision[], $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], \
-                $12::timestamptz[], $13::timestamptz[]) \
+                $12::timestamptz[], $13::timestamptz[], $28::boolean[]) \
          ), task_runs AS ( \
             INSERT INTO task_runs (run_id, id, position, task, state, attempt, queued_at, expires_at, failures) \
             SELECT v.*, 0 \
@@ -148,6 +150,7 @@ async fn insert(
     .bind(held)
     .bind(clock_priorities)
     .bind(clock_tags)
+    .bind(entries.iter().map(|entry| entry.notify).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -146,7 +146,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, NewR
         let rows: Vec<(&Run, &NewRun, &Place, String)> = rows.collect::<Result<_, Error>>()?;
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (id, tenant, workflow, workflow_version, state, input, idempotency_key, created_at, \
-             deadline_at, priority, tag, held) ",
+             deadline_at, priority, tag, held, notify) ",
         );
         query.push_values(rows, |mut row, (run, new, place, input)| {
             row.push_bind(id(run.id.as_uuid()))
@@ -160,7 +160,8 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, NewR
                 .push_bind(run.deadline_at.map(micros))
                 .push_bind(place.priority)
                 .push_bind(place.tag)
-                .push_bind(place.held);
+                .push_bind(place.held)
+                .push_bind(new.notify);
         });
         query.build().execute(&mut *connection).await?;
     }

@@ -29,6 +29,7 @@ pub(crate) fn new_run(tenant: &str) -> NewRun {
         input: Payload::Inline(json!("input")),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     }
 }
 

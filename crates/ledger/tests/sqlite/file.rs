@@ -37,6 +37,7 @@ async fn submit(ledger: &SqliteLedger, runs: usize) -> Vec<Job> {
         input: Payload::Inline(json!(number)),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     };
     ledger.submit((0..runs).map(run).collect(), Timestamp::now()).await.unwrap();
     ledger.admit(runs, Timestamp::now()).await.unwrap()

@@ -33,6 +33,7 @@ async fn submit(ledger: &SqliteLedger, runs: usize) -> Vec<RunId> {
         input: Payload::Inline(json!("input")),
         idempotency_key: None,
         priority: 0,
+        notify: false,
     };
     let submitted = ledger.submit((0..runs).map(run).collect(), Timestamp::now()).await.unwrap();
     submitted.into_iter().map(|one| one.id).collect()
