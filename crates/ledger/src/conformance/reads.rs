@@ -53,7 +53,7 @@ pub async fn every_attempt_is_remembered_with_what_it_consumed(ledger: Subject) 
     record(&ledger, vec![succeeded.clone()], at(101)).await;
 
     let record = look(&ledger, run).await;
-    let usage = Usage { calls: 3, input_tokens: 1_500, output_tokens: 70, pages: 3, embedding_tokens: 0 };
+    let usage = Usage { calls: 3, input_tokens: 1_500, output_tokens: 70, pages: 3, ..Usage::default() };
     assert_eq!(record.usage, usage);
     let [first, second] = &record.attempts[&jobs[0].task_run_id][..] else { panic!("{:?}", record.attempts) };
     assert_eq!((first.attempt, first.outcome.as_str(), &first.usage), (1, "retry", &failed.usage));
