@@ -28,16 +28,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Action, Event};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use protocol::answer::Usage;
 use protocol::{
     Callback, Job, Lifecycle, Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow,
 };
 
+mod again;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 mod events;
 mod fair;
+mod filter;
 mod fold;
 mod keys;
 mod operations;
@@ -47,13 +50,17 @@ pub mod records;
 mod schedules;
 pub mod sqlite;
 mod unreadable;
+mod usage;
 mod values;
 mod wide;
 
+pub use again::{Refused, Retry, StartedEach};
 pub use error::Error;
+pub use filter::RunFilter;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
+pub use usage::{Consumed, DayUsage, RunUsage};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -110,6 +117,26 @@ pub trait Ledger: Records + Send + Sync {
         let jobs = if line.waiting && line.room > 0 { self.admit(line.room, now).await? } else { Vec::new() };
         Ok(Started { submitted, jobs })
     }
+
+    /// Records new runs as [`Self::start`] does, but each for itself: one that is refused leaves the others alone.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWorkflow`]; then none is recorded.
+    async fn start_each(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<StartedEach, Error>;
+
+    /// Records runs that do earlier ones of that tenant again, with the same workflow in the same version, input and
+    /// priority: what succeeded in the earlier run is taken over ([`engine::Run::again`]). Each is for itself, and is
+    /// released as by [`Self::start`].
+    ///
+    /// # Errors
+    /// When the store fails; then none is recorded.
+    async fn retry(
+        &self,
+        tenant: &TenantId,
+        retries: Vec<Retry>,
+        window: &Window,
+        now: Timestamp,
+    ) -> Result<StartedEach, Error>;
 
     /// Sets what a tenant may use, from now on; every other tenant has the default share.
     ///
@@ -222,11 +249,30 @@ pub trait Ledger: Records + Send + Sync {
     /// When the store fails.
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error>;
 
-    /// Runs of a tenant, newest first, at most `limit`, older than `before`.
+    /// Those of a tenant's runs that the filter means, newest first, at most `limit`, older than `before`.
     ///
     /// # Errors
     /// When the store fails.
-    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error>;
+    async fn runs(
+        &self,
+        tenant: &TenantId,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunSummary>, Error>;
+
+    /// What a tenant consumed from one day to another, both included, by day and model. It was counted in the transaction
+    /// that recorded the attempts, so it has every attempt once, and it stays when runs are forgotten.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn usage(&self, tenant: &TenantId, from: Date, to: Date) -> Result<Vec<DayUsage>, Error>;
+
+    /// What each of these runs consumed, as far as that tenant has them; those that consumed nothing may be missing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn usage_of(&self, tenant: &TenantId, runs: &[RunId]) -> Result<BTreeMap<RunId, RunUsage>, Error>;
 
     /// Keeps what was told about runs. Per run, later batches get higher numbers, and whoever has seen a number will
     /// never see a lower one appear, however many processes record at once.
@@ -411,6 +457,8 @@ pub struct RunRecord {
     pub attempts: BTreeMap<TaskRunId, Vec<AttemptRecord>>,
     /// What all attempts consumed.
     pub usage: Usage,
+    /// The run that it does again.
+    pub retry_of: Option<RunId>,
 }
 
 /// One attempt that ended.
@@ -445,6 +493,8 @@ pub struct RunSummary {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The run that it does again.
+    pub retry_of: Option<RunId>,
     /// How many of its task runs are in which state.
     pub tasks: BTreeMap<&'static str, u64>,
 }

@@ -30,7 +30,10 @@ fn what_succeeded_is_taken_over_and_what_failed_is_handed_out_first() {
     let carried = bench.task("a").clone();
     assert_ne!(carried.id, before.task("a").id, "it is a task run of its own");
     assert_eq!((carried.attempt, carried.failures, carried.worker.as_deref()), (0, 0, Some("w7")));
-    assert_eq!((carried.output.as_ref(), carried.ended_at), (before.task("a").output.as_ref(), before.task("a").ended_at));
+    assert_eq!(
+        (carried.output.as_ref(), carried.ended_at),
+        (before.task("a").output.as_ref(), before.task("a").ended_at)
+    );
 
     assert_eq!(bench.apply(Event::Admitted).actions, [bench.publish("b")]);
     let job = bench.run.job(bench.id("b"), &Payload::Inline(json!(0))).unwrap();

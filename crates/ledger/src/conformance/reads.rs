@@ -5,7 +5,7 @@ use protocol::{RunId, RunState, TaskState};
 use serde_json::json;
 
 use super::kit::{Subject, at, done, look, new_run, record, retry, single, start, start_many, tenant, wake};
-use crate::NewRun;
+use crate::{NewRun, RunFilter};
 
 /// Knowing an id is not enough.
 pub async fn tenants_see_their_own_runs_alone(ledger: Subject) {
@@ -14,9 +14,9 @@ pub async fn tenants_see_their_own_runs_alone(ledger: Subject) {
     let run = NewRun { tenant: ours.clone(), ..new_run(json!(1)) };
     ledger.submit(vec![run.clone()], at(0)).await.unwrap();
     assert!(ledger.run(&theirs, run.id).await.unwrap().is_none());
-    assert!(ledger.runs(&theirs, None, 10).await.unwrap().is_empty());
+    assert!(ledger.runs(&theirs, &RunFilter::all(), None, 10).await.unwrap().is_empty());
     assert_eq!(ledger.run(&ours, run.id).await.unwrap().unwrap().run.tenant, ours);
-    assert_eq!(ledger.runs(&ours, None, 10).await.unwrap().len(), 1);
+    assert_eq!(ledger.runs(&ours, &RunFilter::all(), None, 10).await.unwrap().len(), 1);
     assert!(ledger.run(&ours, RunId::new()).await.unwrap().is_none());
 }
 
@@ -28,7 +28,7 @@ pub async fn a_list_is_paged_newest_first(ledger: Subject) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = ledger.runs(owner, before, 2).await.unwrap();
+        let page = ledger.runs(owner, &RunFilter::all(), before, 2).await.unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         seen.extend(page);
