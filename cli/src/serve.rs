@@ -1,12 +1,14 @@
 //! `flotilla serve`: the embedded system, kept running on one port.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dispatcher::access::Auth;
 use dispatcher::adapters::Adapters;
 use dispatcher::api::Api;
+use dispatcher::prices::Prices;
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -45,7 +47,9 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let usual = if command.listen.ip().is_loopback() { Auth::Off } else { Auth::Keys };
     let access = command.gate.open(embedded.ledger.clone(), embedded.coordination.clone(), usual).await?;
     let vault = master_key::of(&command.state, &command.gate)?;
+    let prices = command.prices.as_deref().map(Prices::load).transpose()?.unwrap_or_default();
     let api = Api {
+        prices: Arc::new(prices),
         fleet: embedded.fleet.clone(),
         desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),

@@ -29,10 +29,7 @@ use async_trait::async_trait;
 use engine::{Action, Event};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use protocol::answer::Usage;
-use protocol::{
-    Callback, Job, Lifecycle, Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow,
-};
+use protocol::{Callback, Job, Lifecycle, Payload, RunId, TaskRunId, TenantId, Workflow};
 
 mod again;
 #[cfg(feature = "conformance")]
@@ -52,15 +49,18 @@ pub mod sqlite;
 mod unreadable;
 mod usage;
 mod values;
+mod views;
 mod wide;
 
 pub use again::{Refused, Retry, StartedEach};
+pub use engine::NotAgain;
 pub use error::Error;
 pub use filter::RunFilter;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
 pub use usage::{Consumed, DayUsage, RunUsage};
+pub use views::{AttemptRecord, RunEvents, RunRecord, RunSummary};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -446,81 +446,9 @@ pub struct EndedRun {
     pub error: Option<String>,
 }
 
-/// A run as recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunRecord {
-    /// State, tasks and times.
-    pub run: engine::Run,
-    /// What it was submitted with.
-    pub input: Payload,
-    /// Every attempt that ended, by task run, in order.
-    pub attempts: BTreeMap<TaskRunId, Vec<AttemptRecord>>,
-    /// What all attempts consumed.
-    pub usage: Usage,
-    /// The run that it does again.
-    pub retry_of: Option<RunId>,
-}
-
-/// One attempt that ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttemptRecord {
-    /// Its number.
-    pub attempt: u32,
-    /// Which worker ran it; empty for a lost attempt of which no start was reported.
-    pub worker: String,
-    /// `done`, `retry`, `fail` or `snooze`, as its callback said; `lost` when the fleet gave it up.
-    pub outcome: String,
-    /// Its error, if it had one.
-    pub error: Option<TaskError>,
-    /// When the handler started; when the job was queued, for a lost attempt of which no start was reported.
-    pub started_at: Timestamp,
-    /// When it ended, or was given up.
-    pub ended_at: Timestamp,
-    /// What it consumed.
-    pub usage: Usage,
-}
-
-/// A run in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunSummary {
-    /// Its id.
-    pub id: RunId,
-    /// Name of its workflow.
-    pub workflow: String,
-    /// Where it stands.
-    pub state: RunState,
-    /// When it was submitted.
-    pub created_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// The run that it does again.
-    pub retry_of: Option<RunId>,
-    /// How many of its task runs are in which state.
-    pub tasks: BTreeMap<&'static str, u64>,
-}
-
-/// What was told about a run, and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunEvents {
-    /// Where it stands.
-    pub state: RunState,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// What was told, in order.
-    pub events: Vec<RunEvent>,
-}
-
 impl Applied {
     /// The report for a run that the ledger does not hold.
     pub(crate) fn unknown(run_id: RunId) -> Self {
         Self { run_id, tenant: None, actions: Vec::new(), jobs: Vec::new(), ended: None }
-    }
-}
-
-impl RunSummary {
-    /// How many task runs are in that state.
-    #[must_use]
-    pub fn count(&self, state: TaskState) -> u64 {
-        self.tasks.get(state.as_str()).copied().unwrap_or(0)
     }
 }

@@ -52,6 +52,21 @@ impl std::ops::AddAssign<&Self> for Consumed {
     }
 }
 
+impl Consumed {
+    /// What one attempt consumed, by model; `None` for what no model is named for.
+    #[must_use]
+    pub fn by_model(usage: &Usage) -> Vec<(Option<String>, Self)> {
+        let rest = usage.of_no_model();
+        let Usage { calls, input_tokens, output_tokens, embedding_tokens, pages, .. } = rest;
+        let asked = ModelUsage { calls, input_tokens, output_tokens, embedding_tokens };
+        let of_none = (!rest.is_zero()).then_some((None, asked, pages));
+        let of_models = usage.models.iter().map(|(model, asked)| (Some(model.clone()), *asked, 0));
+        let one =
+            |(nth, (model, asked, pages))| (model, Self { attempts: 1, counted: u64::from(nth == 0), asked, pages });
+        of_none.into_iter().chain(of_models).enumerate().map(one).collect()
+    }
+}
+
 impl RunUsage {
     /// Adds an attempt.
     pub fn add(&mut self, usage: &Usage) {
@@ -68,19 +83,10 @@ pub(crate) type Tally<'a> = BTreeMap<(&'a TenantId, String), Consumed>;
 /// Counts attempts that are being recorded.
 pub(crate) fn tally<'a>(attempts: impl Iterator<Item = (&'a TenantId, &'a AttemptRecord)>) -> Tally<'a> {
     let mut tally = Tally::new();
-    for (tenant, AttemptRecord { usage, .. }) in attempts.filter(|(_, record)| !record.usage.is_zero()) {
-        let rest = usage.of_no_model();
-        let (pages, beside) = (rest.pages, !rest.is_zero());
-        let asked = ModelUsage {
-            calls: rest.calls,
-            input_tokens: rest.input_tokens,
-            output_tokens: rest.output_tokens,
-            embedding_tokens: rest.embedding_tokens,
-        };
-        let of_none = beside.then(|| (String::new(), asked, pages));
-        let of_models = usage.models.iter().map(|(model, asked)| (model.replace('\0', ""), *asked, 0));
-        for (nth, (model, asked, pages)) in of_none.into_iter().chain(of_models).enumerate() {
-            let consumed = Consumed { attempts: 1, counted: u64::from(nth == 0), asked, pages };
+    for (tenant, AttemptRecord { usage, .. }) in attempts {
+        for (model, consumed) in Consumed::by_model(usage) {
+            // No database takes a NUL.
+            let model = model.unwrap_or_default().replace('\0', "");
             *tally.entry((tenant, model)).or_default() += &consumed;
         }
     }

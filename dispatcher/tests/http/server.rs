@@ -59,6 +59,7 @@ impl Server {
         let access = Access::new(Arc::clone(&ledger), coordination, required);
         let desk = Desk::new(fleet.clone(), objects.clone()).with_incoming(folder.path().join("incoming")).unwrap();
         let api = Api {
+            prices: Arc::default(),
             fleet: fleet.clone(),
             desk,
             objects,
