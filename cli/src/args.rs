@@ -9,10 +9,12 @@ use clap::{Args as Group, Parser, Subcommand};
 use crate::cancel::Cancel;
 use crate::logs::Logs;
 use crate::result::Result;
+use crate::retry::Retry;
 use crate::runs::Runs;
 use crate::schedules::Schedules;
 use crate::status::Status;
 use crate::submit::Submit;
+use crate::usage::Usage;
 use crate::watch::Watch;
 
 /// Turns documents into answers with evidence.
@@ -32,7 +34,7 @@ pub(crate) enum Command {
     /// Read one document and print the answers.
     Run(Run),
     /// Keep the whole system running in this process and serve it over HTTP.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Hand documents to a running fleet.
     Submit(Submit),
     /// Show where a run of a fleet stands.
@@ -45,6 +47,10 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Cancel a run of a fleet.
     Cancel(Cancel),
+    /// Do a run of a fleet again from where it went wrong.
+    Retry(Retry),
+    /// Show what was consumed, by day, model or run.
+    Usage(Usage),
     /// List the runs of a fleet, newest first.
     Runs(Runs),
     /// Look at a running fleet: its processes, queues, tasks and dead letters.
@@ -110,6 +116,9 @@ pub(crate) struct Serve {
     pub(crate) max_upload: u32,
     #[command(flatten)]
     pub(crate) gate: dispatcher::access::Gate,
+    /// What models and pages cost, as JSON (docs/api.md, "Usage"). Without it no cost is known.
+    #[arg(long, value_name = "FILE", env = "FLOTILLA_PRICES")]
+    pub(crate) prices: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) front: dispatcher::api::Front,
     #[command(flatten)]

@@ -20,6 +20,7 @@ mod progress;
 mod remote;
 mod resolver;
 mod result;
+mod retry;
 mod run;
 mod runs;
 mod schedules;
@@ -28,6 +29,7 @@ mod serve;
 mod status;
 mod submit;
 mod table;
+mod usage;
 mod watch;
 
 fn main() -> ExitCode {
@@ -41,13 +43,15 @@ fn main() -> ExitCode {
     }
     match args.command {
         args::Command::Run(command) => run::main(command),
-        args::Command::Serve(command) => serve::main(command),
+        args::Command::Serve(command) => serve::main(*command),
         args::Command::Submit(command) => submit::main(&command),
         args::Command::Status(command) => status::main(&command),
         args::Command::Watch(command) => watch::main(&command),
         args::Command::Result(command) => result::main(&command),
         args::Command::Logs(command) => logs::main(&command),
         args::Command::Cancel(command) => cancel::main(&command),
+        args::Command::Retry(command) => retry::main(&command),
+        args::Command::Usage(command) => usage::main(&command),
         args::Command::Runs(command) => runs::main(&command),
         args::Command::Inspect(command) => inspect::main(command),
         args::Command::DeadLetters(command) => dead_letters::main(command),

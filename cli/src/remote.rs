@@ -38,10 +38,13 @@ pub(crate) fn main(remote: &Remote, call: impl AsyncFnOnce(&Client) -> anyhow::R
     }
 }
 
+/// Codes of refusals that are nobody's mistake.
+const UNTIMELY: [&str; 3] = ["run_ended", "run_not_ended", "nothing_to_retry"];
+
 fn is_bad_call(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Error>() {
-        // Asked in time it would have been fine.
-        Some(Error::Refused(problem)) if problem.code == "run_ended" => false,
+        // Asked at another time it would have been fine.
+        Some(Error::Refused(problem)) if UNTIMELY.contains(&problem.code.as_str()) => false,
         Some(error) => error.is_bad_call(),
         None => error.downcast_ref::<BadCall>().is_some(),
     }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 use protocol::RunId;
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,13 +20,26 @@ use crate::table::new_table;
 #[command(after_help = format!("\
 Examples:
   flotilla runs
-  flotilla runs --limit 100 --json | jq -r '.runs[] | select(.status == \"failed\") | .run_id'
+  flotilla runs --state failed,cancelled --since 2026-11-01T00:00:00Z
+  flotilla runs --workflow nightly --limit 100 --json | jq -r '.runs[].run_id'
 
 {}", remote::EXIT_CODES))]
 pub(crate) struct Runs {
     /// Most runs to list.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
+    /// Only those in one of these states: queued, running, succeeded, failed, cancelled.
+    #[arg(long, value_name = "STATE,…")]
+    state: Option<String>,
+    /// Only those of this workflow.
+    #[arg(long, value_name = "NAME")]
+    workflow: Option<String>,
+    /// Only those submitted then or later, for instance 2026-11-26T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only those submitted earlier.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
     /// Only those submitted before this one: the next page.
     #[arg(long, value_name = "RUN")]
     before: Option<RunId>,
@@ -37,11 +52,31 @@ pub(crate) struct Runs {
 
 pub(crate) fn main(command: &Runs) -> ExitCode {
     remote::main(&command.remote, async |client| {
-        let before = command.before.map(|run| format!("&before={run}")).unwrap_or_default();
-        let answer: Value = client.get(&format!("/api/v1/runs?limit={}{before}", command.limit)).await?;
+        let answer: Value = client.get(&path(command)?).await?;
         print(&if command.json { format!("{answer:#}\n") } else { render(&answers::Runs::deserialize(&answer)?) })?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn path(command: &Runs) -> anyhow::Result<String> {
+    // Only what comes behind the host is used.
+    let mut url = Url::parse("http://fleet/api/v1/runs")?;
+    let mut query = url.query_pairs_mut();
+    query.append_pair("limit", &command.limit.to_string());
+    let filters = [
+        ("state", command.state.clone()),
+        ("workflow", command.workflow.clone()),
+        ("created_after", command.since.map(|time| time.to_string())),
+        ("created_before", command.until.map(|time| time.to_string())),
+        ("cursor", command.before.map(|run| run.to_string())),
+    ];
+    for (name, value) in filters {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    drop(query);
+    Ok(format!("/api/v1/runs?{}", url.query().unwrap_or_default()))
 }
 
 /// A page of runs as a person reads it.
@@ -56,7 +91,7 @@ fn render(page: &answers::Runs) -> String {
         table.add_row([id, run.workflow.clone(), status, moment(run.created_at), time]);
     }
     match page.next {
-        Some(next) => format!("{table}\nolder ones: flotilla runs --before {next}\n"),
+        Some(next) => format!("{table}\nolder ones: the same with --before {next}\n"),
         None => format!("{table}\n"),
     }
 }

@@ -1,11 +1,13 @@
 //! `flotilla serve`: the embedded system, kept running on one port.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dispatcher::access::Auth;
 use dispatcher::api::Api;
+use dispatcher::prices::Prices;
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -44,7 +46,9 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let desk = embedded.desk.clone().with_incoming(incoming.clone());
     let usual = if command.listen.ip().is_loopback() { Auth::Off } else { Auth::Keys };
     let access = command.gate.open(embedded.ledger.clone(), embedded.coordination.clone(), usual).await?;
+    let prices = command.prices.as_deref().map(Prices::load).transpose()?.unwrap_or_default();
     let api = Api {
+        prices: Arc::new(prices),
         fleet: embedded.fleet.clone(),
         desk: desk.with_context(|| format!("{} cannot be used", incoming.display()))?,
         objects: embedded.objects.clone(),

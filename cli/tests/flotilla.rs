@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "support/again.rs"]
+mod again;
 #[path = "support/crash.rs"]
 mod crash;
 #[path = "support/documents.rs"]

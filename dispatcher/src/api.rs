@@ -20,10 +20,12 @@ use self::events::Stopping;
 use self::news::News;
 use crate::access::Access;
 use crate::adapters::Adapters;
+use crate::prices::Prices;
 use crate::submission::Desk;
 use crate::webhooks::Webhooks;
 
 mod adapters;
+mod again;
 mod auth;
 mod body;
 mod codes;
@@ -33,20 +35,24 @@ mod documents;
 mod events;
 mod front;
 mod internal;
+mod lists;
 mod news;
 mod openapi;
 mod operations;
 mod orders;
 mod pages;
 mod paging;
+mod partial;
 mod prefer;
 mod problem;
 mod runs;
 mod schedules;
+mod selection;
 mod server;
 mod stream;
 mod tenants;
 mod upload;
+mod usage;
 mod workflows;
 
 pub use codes::Code;
@@ -66,6 +72,8 @@ pub struct Api {
     pub access: Access,
     /// How tenants reach their services.
     pub adapters: Adapters,
+    /// What consumption costs, as far as it is known.
+    pub prices: Arc<Prices>,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
     /// How long runs are kept after their end; for ever without.
@@ -89,10 +97,12 @@ impl Api {
         let room = from_fn_with_state(Arc::new(Semaphore::new(upload::AT_ONCE)), upload::admit);
         let identified = from_fn_with_state(self.clone(), auth::identify);
         Router::new()
-            .route("/api/v1/runs", post(runs::submit).route_layer(room.clone()).get(runs::list))
+            .route("/api/v1/runs", post(runs::submit).route_layer(room.clone()).get(lists::list))
             .route("/api/v1/documents", post(documents::create).route_layer(room).get(documents::list))
             .route("/api/v1/documents/{id}", get(documents::show).delete(documents::remove))
             .route("/api/v1/documents/{id}/content", get(documents::content))
+            .route("/api/v1/runs/retry", post(again::retry_many))
+            .route("/api/v1/runs/cancel", post(again::cancel_many))
             .route("/api/v1/schedules", get(schedules::list))
             .route("/api/v1/schedules/{name}", get(schedules::show).put(schedules::put).delete(schedules::remove))
             .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
@@ -102,6 +112,9 @@ impl Api {
             .route("/api/v1/runs/{id}/events", get(events::events))
             .route("/api/v1/runs/{id}/events/stream", get(events::follow))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+            .route("/api/v1/runs/{id}/retry", post(again::retry))
+            .route("/api/v1/runs/{id}/usage", get(usage::of_run))
+            .route("/api/v1/usage", get(usage::usage))
             .route("/api/v1/workers", get(operations::workers))
             .route("/api/v1/queues", get(operations::queues))
             .route("/api/v1/tasks", get(operations::tasks))
@@ -199,12 +212,16 @@ Flotilla: a document and questions in, answers with evidence out.
                                    or JSON {workflow, input} for a workflow of your own
   POST   /api/v1/documents         keep a document (form field `file`, or bare with ?name=FILE); runs name it as
                                    JSON {document, request}; GET lists them, .../ID, .../ID/content, DELETE
-  GET    /api/v1/runs              runs, newest first (?limit=, ?before=RUN)
+  GET    /api/v1/runs              runs, newest first (?state=, ?workflow=, ?created_after=, ?created_before=,
+                                   ?limit=, ?cursor=)
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
   GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS), or a stream of
                                    server-sent events for Accept: text/event-stream
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
+  POST   /api/v1/runs/RUN/retry    do it again from where it went wrong (JSON {from: TASK} to begin elsewhere)
+  POST   /api/v1/runs/cancel       cancel many (JSON {filter: {...}}, or {all: true}); .../retry does many again
+  GET    /api/v1/runs/RUN/usage    what it consumed; /api/v1/usage for all (?group=day|model|run, ?from=, ?to=)
   GET    /api/v1/workers           the processes that are alive
   GET    /api/v1/queues            how full the queues are
   GET    /api/v1/tasks             tasks in hand (?state=active) or waiting for a timer (?state=scheduled)

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod documents;
 #[cfg(feature = "fleet")]
 mod measuring;
+pub mod prices;
 #[cfg(feature = "fleet")]
 pub mod process;
 pub mod results;

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
 use crate::api::{Api, Front};
+use crate::prices::Prices;
 use crate::submission::Desk;
 use crate::webhooks::{Webhooks, telling};
 use crate::{clock, measuring};
@@ -62,6 +63,9 @@ struct Flags {
     /// folder for temporary files].
     #[arg(long, value_name = "DIR", env = "FLOTILLA_INCOMING_DIR")]
     incoming_dir: Option<PathBuf>,
+    /// What models and pages cost, as JSON (docs/api.md, "Usage"). Without it no cost is known.
+    #[arg(long, value_name = "FILE", env = "FLOTILLA_PRICES")]
+    prices: Option<PathBuf>,
     #[command(flatten)]
     gate: Gate,
     #[command(flatten)]
@@ -174,7 +178,9 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let incoming = incoming(flags.incoming_dir, listener.local_addr()?);
     let retention = Duration::from_secs(24 * 60 * 60 * u64::from(flags.retention_days));
     let desk = Desk::new(fleet.clone(), Arc::clone(&stack.objects)).with_incoming(incoming.clone());
+    let prices = flags.prices.as_deref().map(Prices::load).transpose()?.unwrap_or_default();
     let api = Api {
+        prices: Arc::new(prices),
         fleet: fleet.clone(),
         desk: desk.with_context(|| {
             format!("documents cannot be taken in at {}; name another folder in --incoming-dir", incoming.display())

@@ -75,6 +75,23 @@ pub struct Usage {
     pub embedding_tokens: u64,
     /// Pages extracted.
     pub pages: u64,
+    /// What of it went to which model, by the model's name; the rest is nobody's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, ModelUsage>,
+}
+
+/// What one model was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelUsage {
+    /// Calls made.
+    pub calls: u64,
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Tokens embedded.
+    pub embedding_tokens: u64,
 }
 
 impl Usage {
@@ -83,15 +100,49 @@ impl Usage {
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The same consumption, all calls and tokens of it with that model.
+    #[must_use]
+    pub fn of_model(self, model: &str) -> Self {
+        let Self { calls, input_tokens, output_tokens, embedding_tokens, .. } = self;
+        let whole = ModelUsage { calls, input_tokens, output_tokens, embedding_tokens };
+        let asked = whole != ModelUsage::default();
+        Self { models: asked.then(|| (model.to_owned(), whole)).into_iter().collect(), ..self }
+    }
+
+    /// What no model is named for: the pages, and calls and tokens beside those of [`Self::models`].
+    #[must_use]
+    pub fn of_no_model(&self) -> Self {
+        let mut rest = Self { models: BTreeMap::new(), ..self.clone() };
+        for model in self.models.values() {
+            rest.calls = rest.calls.saturating_sub(model.calls);
+            rest.input_tokens = rest.input_tokens.saturating_sub(model.input_tokens);
+            rest.output_tokens = rest.output_tokens.saturating_sub(model.output_tokens);
+            rest.embedding_tokens = rest.embedding_tokens.saturating_sub(model.embedding_tokens);
+        }
+        rest
+    }
 }
 
 impl std::ops::AddAssign<&Self> for Usage {
     fn add_assign(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
-        self.embedding_tokens += other.embedding_tokens;
-        self.pages += other.pages;
+        self.calls = self.calls.saturating_add(other.calls);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.embedding_tokens = self.embedding_tokens.saturating_add(other.embedding_tokens);
+        self.pages = self.pages.saturating_add(other.pages);
+        for (model, usage) in &other.models {
+            *self.models.entry(model.clone()).or_default() += usage;
+        }
+    }
+}
+
+impl std::ops::AddAssign<&Self> for ModelUsage {
+    fn add_assign(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.embedding_tokens = self.embedding_tokens.saturating_add(other.embedding_tokens);
     }
 }
 

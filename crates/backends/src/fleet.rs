@@ -10,7 +10,7 @@ use broker::{Broker, Message, Topology};
 use coordination::Coordination;
 use engine::{Action, Event};
 use jiff::Timestamp;
-use ledger::{Applied, Ledger, NewRun, Records, RunEvents, RunRecord, RunSummary, Started, Submitted};
+use ledger::{Applied, Ledger, NewRun, Records, RunEvents, RunFilter, RunRecord, RunSummary, Started, Submitted};
 use metrics::{counter, histogram};
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::InvalidWorkflow;
@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 use crate::spans;
 use marks::Marks;
 
+mod bulk;
 mod lost;
 mod marks;
 mod notices;
@@ -30,6 +31,7 @@ mod poison;
 mod schedules;
 mod window;
 
+pub use bulk::Meant;
 pub use lost::{Found, Lost};
 pub use notices::Audience;
 pub use operations::{QUEUES, QueueState};
@@ -186,7 +188,7 @@ impl Fleet {
     /// # Errors
     /// When the ledger is away.
     pub async fn list(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
-        Ok(self.ledger.runs(tenant, before, limit).await?)
+        Ok(self.ledger.runs(tenant, &RunFilter::all(), before, limit).await?)
     }
 
     /// Cancels a run: first on record, then by telling whoever works on it. Returns the state it is in now, or

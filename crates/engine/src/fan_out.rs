@@ -1,5 +1,6 @@
 //! Tasks that run once per item of a parent's list.
 
+use jiff::Timestamp;
 use protocol::workflow::OnFailure;
 use protocol::{TaskError, TaskRunId, TaskState};
 use uuid::Builder;
@@ -27,7 +28,7 @@ impl Machine<'_> {
         task_run.started_at = Some(now);
         let (mapped, task) = (task_run.id, task_run.task.clone());
         for index in 0..items {
-            self.add_child(head, TaskRun::with_id(self.child_id(mapped, index), &task, Some(index)));
+            self.add_child(head, TaskRun::with_id(child_id(mapped, index, now), &task, Some(index)));
         }
         if items == 0 {
             self.collect(head);
@@ -78,21 +79,21 @@ impl Machine<'_> {
         self.change(head).fan_out = left;
         self.end(head, TaskState::Succeeded);
     }
+}
 
-    /// A child's id: a UUIDv7 like any other, but derived from its mapped task's id, its index and the time, because
-    /// the engine draws no random numbers. Children sort by index.
-    fn child_id(&self, mapped: TaskRunId, index: u32) -> TaskRunId {
-        const INDEX_BITS: u32 = 18;
-        const { assert!(MAX_FAN_OUT <= 1 << INDEX_BITS) };
-        let parent = mapped.as_uuid().into_bytes();
-        let mut bytes = [0; 10];
-        // UUIDv7 keeps 12 of the first 16 bits and 6 of the next 8; the parent's random bits fill the rest.
-        let [_, upper, middle, lower] = (index << 2).to_be_bytes();
-        bytes[0] = upper;
-        bytes[1] = middle;
-        bytes[2] = lower >> 2;
-        bytes[3..].copy_from_slice(&parent[9..]);
-        let millis = u64::try_from(self.now.as_millisecond()).unwrap_or(0);
-        TaskRunId::from_uuid(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
-    }
+/// A child's id: a UUIDv7 like any other, but derived from its mapped task's id, its index and the time, because
+/// the engine draws no random numbers. Children sort by index.
+pub(crate) fn child_id(mapped: TaskRunId, index: u32, now: Timestamp) -> TaskRunId {
+    const INDEX_BITS: u32 = 18;
+    const { assert!(MAX_FAN_OUT <= 1 << INDEX_BITS) };
+    let parent = mapped.as_uuid().into_bytes();
+    let mut bytes = [0; 10];
+    // UUIDv7 keeps 12 of the first 16 bits and 6 of the next 8; the parent's random bits fill the rest.
+    let [_, upper, middle, lower] = (index << 2).to_be_bytes();
+    bytes[0] = upper;
+    bytes[1] = middle;
+    bytes[2] = lower >> 2;
+    bytes[3..].copy_from_slice(&parent[9..]);
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    TaskRunId::from_uuid(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
 }

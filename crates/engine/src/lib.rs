@@ -6,6 +6,7 @@
 //! `docs/adr/0001-engine-is-a-pure-function.md`.
 
 mod action;
+mod again;
 mod apply;
 mod cancel;
 mod event;
@@ -18,6 +19,7 @@ mod retry;
 mod run;
 
 pub use action::{Action, Ignored, Transition};
+pub use again::NotAgain;
 pub use apply::{apply, apply_all};
 pub use event::Event;
 pub use fan_out::MAX_FAN_OUT;

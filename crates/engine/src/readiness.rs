@@ -29,9 +29,10 @@ impl Gate {
 }
 
 impl Machine<'_> {
+    /// Starts everything that waits for nobody: tasks without parents, and those behind tasks that an earlier run did.
     pub(crate) fn start_roots(&mut self) {
         for head in 0..self.missing.len() {
-            if self.missing[head] == 0 {
+            if self.missing[head] == 0 && self.task_run(head).state == TaskState::Blocked {
                 self.start(head);
             }
         }

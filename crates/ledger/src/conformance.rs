@@ -8,10 +8,12 @@
 
 #![expect(clippy::unwrap_used, reason = "every case is a test: it panics exactly when the ledger does not conform")]
 
+mod again;
 mod events;
 mod fairness;
 mod fan_out;
 mod kit;
+mod lists;
 mod notices;
 mod operations;
 mod outbox;
@@ -21,10 +23,13 @@ mod records;
 mod schedules;
 mod submission;
 mod timers;
+mod usage;
 
+pub use again::*;
 pub use events::*;
 pub use fairness::*;
 pub use fan_out::*;
+pub use lists::*;
 pub use notices::*;
 pub use operations::*;
 pub use outbox::*;
@@ -34,6 +39,7 @@ pub use records::*;
 pub use schedules::*;
 pub use submission::*;
 pub use timers::*;
+pub use usage::*;
 
 /// One test per case of the suite; see [the module](crate::conformance).
 #[macro_export]
@@ -88,6 +94,17 @@ macro_rules! conformance_tests {
             a_schedule_whose_runs_are_refused_does_not_move,
             a_schedule_that_was_changed_or_removed_does_not_fire_as_it_was,
             a_schedule_can_move_on_without_a_run,
+            a_run_is_done_again_from_where_it_went_wrong,
+            a_run_again_is_released_at_once_with_what_was_done_before,
+            a_mapped_task_is_taken_over_with_its_children,
+            a_run_again_keeps_its_workflow_version_and_priority,
+            each_retry_is_for_itself_and_says_why_it_is_refused,
+            a_retry_with_a_key_is_recorded_once,
+            each_of_many_runs_is_started_for_itself,
+            a_list_holds_what_its_filter_means,
+            a_filtered_list_is_paged_newest_first,
+            what_was_consumed_is_counted_once_by_day_and_model,
+            what_runs_consumed_is_shown_to_their_tenant_alone,
             the_end_of_a_run_waits_until_its_owner_was_told,
             every_way_to_end_is_told_in_the_order_of_the_ends,
             tenants_see_their_own_runs_alone,

@@ -28,16 +28,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Action, Event};
 use jiff::Timestamp;
-use protocol::answer::Usage;
-use protocol::{
-    Callback, Job, Lifecycle, Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow,
-};
+use jiff::civil::Date;
+use protocol::{Callback, Job, Lifecycle, Payload, RunId, TaskRunId, TenantId, Workflow};
 
+mod again;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 mod events;
 mod fair;
+mod filter;
 mod fold;
 mod keys;
 mod notices;
@@ -48,14 +48,21 @@ pub mod records;
 mod schedules;
 pub mod sqlite;
 mod unreadable;
+mod usage;
 mod values;
+mod views;
 mod wide;
 
+pub use again::{Refused, Retry, StartedEach};
+pub use engine::NotAgain;
 pub use error::Error;
+pub use filter::RunFilter;
 pub use notices::Notice;
 pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
+pub use usage::{Consumed, DayUsage, RunUsage};
+pub use views::{AttemptRecord, RunEvents, RunRecord, RunSummary};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -112,6 +119,26 @@ pub trait Ledger: Records + Send + Sync {
         let jobs = if line.waiting && line.room > 0 { self.admit(line.room, now).await? } else { Vec::new() };
         Ok(Started { submitted, jobs })
     }
+
+    /// Records new runs as [`Self::start`] does, but each for itself: one that is refused leaves the others alone.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWorkflow`]; then none is recorded.
+    async fn start_each(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<StartedEach, Error>;
+
+    /// Records runs that do earlier ones of that tenant again, with the same workflow in the same version, input and
+    /// priority: what succeeded in the earlier run is taken over ([`engine::Run::again`]). Each is for itself, and is
+    /// released as by [`Self::start`].
+    ///
+    /// # Errors
+    /// When the store fails; then none is recorded.
+    async fn retry(
+        &self,
+        tenant: &TenantId,
+        retries: Vec<Retry>,
+        window: &Window,
+        now: Timestamp,
+    ) -> Result<StartedEach, Error>;
 
     /// Sets what a tenant may use, from now on; every other tenant has the default share.
     ///
@@ -237,11 +264,30 @@ pub trait Ledger: Records + Send + Sync {
     /// When the store fails.
     async fn run(&self, tenant: &TenantId, id: RunId) -> Result<Option<RunRecord>, Error>;
 
-    /// Runs of a tenant, newest first, at most `limit`, older than `before`.
+    /// Those of a tenant's runs that the filter means, newest first, at most `limit`, older than `before`.
     ///
     /// # Errors
     /// When the store fails.
-    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error>;
+    async fn runs(
+        &self,
+        tenant: &TenantId,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunSummary>, Error>;
+
+    /// What a tenant consumed from one day to another, both included, by day and model. It was counted in the transaction
+    /// that recorded the attempts, so it has every attempt once, and it stays when runs are forgotten.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn usage(&self, tenant: &TenantId, from: Date, to: Date) -> Result<Vec<DayUsage>, Error>;
+
+    /// What each of these runs consumed, as far as that tenant has them; those that consumed nothing may be missing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn usage_of(&self, tenant: &TenantId, runs: &[RunId]) -> Result<BTreeMap<RunId, RunUsage>, Error>;
 
     /// Keeps what was told about runs. Per run, later batches get higher numbers, and whoever has seen a number will
     /// never see a lower one appear, however many processes record at once.
@@ -417,77 +463,9 @@ pub struct EndedRun {
     pub error: Option<String>,
 }
 
-/// A run as recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunRecord {
-    /// State, tasks and times.
-    pub run: engine::Run,
-    /// What it was submitted with.
-    pub input: Payload,
-    /// Every attempt that ended, by task run, in order.
-    pub attempts: BTreeMap<TaskRunId, Vec<AttemptRecord>>,
-    /// What all attempts consumed.
-    pub usage: Usage,
-}
-
-/// One attempt that ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttemptRecord {
-    /// Its number.
-    pub attempt: u32,
-    /// Which worker ran it; empty for a lost attempt of which no start was reported.
-    pub worker: String,
-    /// `done`, `retry`, `fail` or `snooze`, as its callback said; `lost` when the fleet gave it up.
-    pub outcome: String,
-    /// Its error, if it had one.
-    pub error: Option<TaskError>,
-    /// When the handler started; when the job was queued, for a lost attempt of which no start was reported.
-    pub started_at: Timestamp,
-    /// When it ended, or was given up.
-    pub ended_at: Timestamp,
-    /// What it consumed.
-    pub usage: Usage,
-}
-
-/// A run in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunSummary {
-    /// Its id.
-    pub id: RunId,
-    /// Name of its workflow.
-    pub workflow: String,
-    /// Where it stands.
-    pub state: RunState,
-    /// When it was submitted.
-    pub created_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// How many of its task runs are in which state.
-    pub tasks: BTreeMap<&'static str, u64>,
-}
-
-/// What was told about a run, and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunEvents {
-    /// Where it stands.
-    pub state: RunState,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// What was told, in order.
-    pub events: Vec<RunEvent>,
-}
-
 impl Applied {
     /// The report for a run that the ledger does not hold.
     pub(crate) fn unknown(run_id: RunId) -> Self {
         Self { run_id, tenant: None, actions: Vec::new(), jobs: Vec::new(), ended: None }
-    }
-}
-
-impl RunSummary {
-    /// How many task runs are in that state.
-    #[must_use]
-    pub fn count(&self, state: TaskState) -> u64 {
-        self.tasks.get(state.as_str()).copied().unwrap_or(0)
     }
 }

@@ -13,17 +13,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::Event;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
+use crate::again::{self, Batch};
 use crate::fold::{Folded, Step, by_run, fold};
 use crate::unreadable::{Unreadable, contains};
+use crate::usage::tally;
 use crate::values::{rows, truncated};
 use crate::wide::WideRuns;
 use crate::{
-    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, RunEvents, RunRecord,
-    RunSummary, Schedule, ScheduledTask, Share, Started, Submitted, Window,
+    ActiveTask, Applied, Backlog, DayUsage, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, Retry, RunEvents,
+    RunFilter, RunRecord, RunSummary, RunUsage, Schedule, ScheduledTask, Share, Started, StartedEach, Submitted,
+    Window,
 };
 
 mod admission;
@@ -44,6 +48,7 @@ mod submit;
 mod tenants;
 mod timers;
 mod unreadable;
+mod usage;
 mod values;
 mod workflows;
 
@@ -170,6 +175,10 @@ impl PostgresLedger {
         let ended: Vec<&Kept> = ended.into_iter().map(|place| &folds[place].0).collect();
         admission::settle(&mut transaction, &ended).await?;
         admission::advance(&mut transaction, admitted).await?;
+        let attempts = folds
+            .iter()
+            .flat_map(|(kept, folded)| folded.attempts.iter().map(|(_, record)| (&kept.loaded.run.tenant, record)));
+        usage::add(&mut transaction, &tally(attempts), now).await?;
         transaction.commit().await?;
         self.fail(unreadable, now).await;
 
@@ -244,9 +253,34 @@ impl Ledger for PostgresLedger {
 
     async fn start(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<Started, Error> {
         let mut transaction = self.pool.begin().await?;
-        let started = submit::submit(&mut transaction, &self.workflows, runs, window, truncated(now)).await?;
+        let started = submit::submit(&mut transaction, &self.workflows, runs.into(), window, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(Started { submitted: started.runs.into_iter().flatten().collect(), jobs: started.jobs })
+    }
+
+    async fn start_each(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<StartedEach, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let batch = Batch::each(runs);
+        let started = submit::submit(&mut transaction, &self.workflows, batch, window, truncated(now)).await?;
         transaction.commit().await?;
         Ok(started)
+    }
+
+    async fn retry(
+        &self,
+        tenant: &TenantId,
+        retries: Vec<Retry>,
+        window: &Window,
+        now: Timestamp,
+    ) -> Result<StartedEach, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let (mut unreadable, now) = (Vec::new(), truncated(now));
+        let of: Vec<RunId> = retries.iter().map(|retry| retry.of).collect();
+        let earlier = load::earlier(&mut transaction, &self.workflows, tenant, &of, &mut unreadable).await?;
+        let (batch, refused) = again::decide(retries, &earlier, &unreadable, now);
+        let started = submit::submit(&mut transaction, &self.workflows, batch, window, now).await?;
+        transaction.commit().await?;
+        Ok(StartedEach { runs: again::answers(refused, started.runs), jobs: started.jobs })
     }
 
     async fn line(&self, window: &Window) -> Result<Line, Error> {
@@ -374,11 +408,27 @@ impl Ledger for PostgresLedger {
         Ok(record)
     }
 
-    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
+    async fn runs(
+        &self,
+        tenant: &TenantId,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunSummary>, Error> {
         let mut snapshot = self.snapshot().await?;
-        let page = read::runs(&mut snapshot, &self.workflows, tenant, before, rows(limit)).await?;
+        let page = read::runs(&mut snapshot, &self.workflows, tenant, filter, before, rows(limit)).await?;
         snapshot.commit().await?;
         Ok(page)
+    }
+
+    async fn usage(&self, tenant: &TenantId, from: Date, to: Date) -> Result<Vec<DayUsage>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        usage::days(&mut connection, tenant, from, to).await
+    }
+
+    async fn usage_of(&self, tenant: &TenantId, runs: &[RunId]) -> Result<BTreeMap<RunId, RunUsage>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        usage::of_runs(&mut connection, tenant, runs).await
     }
 
     async fn record_events(&self, events: &[Lifecycle], now: Timestamp) -> Result<(), Error> {

@@ -12,16 +12,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Event, Run};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Mutex;
 
+use crate::again::{self, Batch};
 use crate::fold::{Loaded, Step, by_run, fold};
 use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
 use crate::{
-    ActiveTask, Applied, Backlog, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, RunEvents, RunRecord,
-    RunSummary, Schedule, ScheduledTask, Share, Submitted, Window,
+    ActiveTask, Applied, Backlog, DayUsage, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, Retry, RunEvents,
+    RunFilter, RunRecord, RunSummary, RunUsage, Schedule, ScheduledTask, Share, StartedEach, Submitted, Window,
 };
 
 mod admission;
@@ -38,6 +40,7 @@ mod store;
 mod submit;
 mod timers;
 mod unreadable;
+mod usage;
 mod values;
 mod wide;
 mod workflows;
@@ -87,6 +90,12 @@ impl SqliteLedger {
         Ok(self.pools.readers.begin().await?)
     }
 
+    /// Releases runs as far as the window allows.
+    async fn admit_some(&self, window: &Window, now: Timestamp) -> Result<Vec<Job>, Error> {
+        let line = self.line(window).await?;
+        if line.waiting && line.room > 0 { self.admit(line.room, now).await } else { Ok(Vec::new()) }
+    }
+
     /// Takes every run through its steps, in one transaction.
     async fn take(&self, steps: impl IntoIterator<Item = Step>, now: Timestamp) -> Result<Vec<Applied>, Error> {
         let mut wide = self.wide.lock().await;
@@ -126,7 +135,7 @@ impl SqliteLedger {
                 None => unknown.push((place, Applied::unknown(run_id))),
             }
         }
-        store::save(&mut transaction, &folds).await?;
+        store::save(&mut transaction, &folds, now).await?;
         let ended: Vec<&Run> = ended.into_iter().map(|place: usize| &folds[place].0.run).collect();
         admission::settle(&mut transaction, &ended).await?;
         let unreadable = fail(&mut transaction, unreadable, now).await?;
@@ -182,9 +191,33 @@ impl Ledger for SqliteLedger {
 
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         let mut transaction = self.write().await?;
-        let submitted = submit::submit(&mut transaction, &self.workflows, runs, truncated(now)).await?;
+        let submitted = submit::submit(&mut transaction, &self.workflows, runs.into(), truncated(now)).await?;
         transaction.commit().await?;
-        Ok(submitted)
+        Ok(submitted.into_iter().flatten().collect())
+    }
+
+    async fn start_each(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<StartedEach, Error> {
+        let mut transaction = self.write().await?;
+        let runs = submit::submit(&mut transaction, &self.workflows, Batch::each(runs), truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(StartedEach { runs, jobs: self.admit_some(window, now).await? })
+    }
+
+    async fn retry(
+        &self,
+        tenant: &TenantId,
+        retries: Vec<Retry>,
+        window: &Window,
+        now: Timestamp,
+    ) -> Result<StartedEach, Error> {
+        let mut transaction = self.write().await?;
+        let mut unreadable = Vec::new();
+        let of: Vec<RunId> = retries.iter().map(|retry| retry.of).collect();
+        let earlier = load::earlier(&mut transaction, &self.workflows, tenant, &of, &mut unreadable).await?;
+        let (batch, refused) = again::decide(retries, &earlier, &unreadable, truncated(now));
+        let recorded = submit::submit(&mut transaction, &self.workflows, batch, truncated(now)).await?;
+        transaction.commit().await?;
+        Ok(StartedEach { runs: again::answers(refused, recorded), jobs: self.admit_some(window, now).await? })
     }
 
     async fn admit(&self, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
@@ -322,9 +355,25 @@ impl Ledger for SqliteLedger {
         read::run(&mut snapshot, &self.workflows, tenant, id).await
     }
 
-    async fn runs(&self, tenant: &TenantId, before: Option<RunId>, limit: usize) -> Result<Vec<RunSummary>, Error> {
+    async fn runs(
+        &self,
+        tenant: &TenantId,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunSummary>, Error> {
         let mut snapshot = self.read().await?;
-        read::runs(&mut snapshot, tenant, before, rows(limit)).await
+        read::runs(&mut snapshot, tenant, filter, before, rows(limit)).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, from: Date, to: Date) -> Result<Vec<DayUsage>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        usage::days(&mut connection, tenant, from, to).await
+    }
+
+    async fn usage_of(&self, tenant: &TenantId, runs: &[RunId]) -> Result<BTreeMap<RunId, RunUsage>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        usage::of_runs(&mut connection, tenant, runs).await
     }
 
     async fn record_events(&self, events: &[Lifecycle], now: Timestamp) -> Result<(), Error> {

@@ -16,6 +16,16 @@ const DEEPEST: usize = 64;
 
 /// The value of a body of at most `most` bytes: a text in UTF-8, with or without a byte order mark.
 pub(super) async fn json(request: Request, most: usize) -> Result<Value, Problem> {
+    parsed(&bytes(request, most).await?)
+}
+
+/// The same for a body that may be left out: an object without fields.
+pub(super) async fn optional(request: Request, most: usize) -> Result<Value, Problem> {
+    let text = bytes(request, most).await?;
+    if text.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { parsed(&text) }
+}
+
+async fn bytes(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
     let mut body = request.into_body().into_data_stream();
     let mut text = Vec::new();
     while let Some(piece) = upload::next(&mut body).await? {
@@ -24,7 +34,11 @@ pub(super) async fn json(request: Request, most: usize) -> Result<Value, Problem
         }
         text.extend_from_slice(&piece);
     }
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    Ok(text)
+}
+
+fn parsed(text: &[u8]) -> Result<Value, Problem> {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     check_depth(text)?;
     serde_json::from_slice(text)
         .map_err(|error| Problem::new(Code::RequestNotJson, format!("the request is not JSON: {error}")))

@@ -149,6 +149,14 @@ codes! {
         "The run is older than runs are kept." "Keep results that are needed longer; operators set `--retention-days`.";
     RunEnded "run_ended" CONFLICT "Run has ended"
         "It is too late: the run has ended." "Read its result.";
+    RunNotEnded "run_not_ended" CONFLICT "Run has not ended"
+        "The run is still under way and cannot be done again." "Wait for its end, or cancel it first.";
+    NothingToRetry "nothing_to_retry" CONFLICT "Nothing to do again"
+        "Everything in the run succeeded." "Name the task to begin with as `from`.";
+    RunUnreadable "run_unreadable" CONFLICT "Unreadable run"
+        "The record of the run makes no sense, so it cannot be done again." "Submit it anew; the server's log says what is wrong.";
+    NoSuchTask "no_such_task" UNPROCESSABLE_ENTITY "No such task"
+        "The run has no task of the name in `from`." "Name one of the stages of the run.";
     WorkflowInvalid "workflow_invalid" UNPROCESSABLE_ENTITY "Invalid workflow"
         "The workflow cannot be used; `errors` names every reason." "Correct them.";
     WorkflowReserved "workflow_reserved" CONFLICT "Reserved name"
@@ -162,7 +170,7 @@ codes! {
     NoSuchSchedule "no_such_schedule" NOT_FOUND "No such schedule"
         "There is no such schedule." "`GET /api/v1/schedules` lists them.";
     SelectionInvalid "selection_invalid" UNPROCESSABLE_ENTITY "Unclear selection"
-        "It is not clear which dead letters are meant." "Send exactly one of `ids`, `queue`, `all`.";
+        "It is not clear which dead letters or runs are meant, or a field beside it is wrong." "Send exactly one of `ids`, `queue`, `all`, or for runs of `filter` and `all`.";
     NoSuchDocument "no_such_document" NOT_FOUND "No such document"
         "There is no such document." "`GET /api/v1/documents` lists them.";
     DocumentEmpty "document_empty" UNPROCESSABLE_ENTITY "Empty document"

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, adapters, documents, events, pages, tenants};
+use super::{Problem, adapters, again, documents, events, lists, pages, tenants, usage};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -35,6 +35,12 @@ const PROBLEM: &str = "application/problem+json";
         events::follow,
         pages::list,
         pages::show,
+        lists::list,
+        again::retry,
+        again::retry_many,
+        again::cancel_many,
+        usage::usage,
+        usage::of_run,
         tenants::me,
         tenants::list,
         tenants::show,
@@ -48,7 +54,7 @@ const PROBLEM: &str = "application/problem+json";
     tags(
         (name = "adapters", description = "How a tenant reaches its models and other services."),
         (name = "documents", description = "Handed in once, asked about often."),
-        (name = "runs", description = "Questions about documents, and runs of workflows."),
+        (name = "runs", description = "Questions about documents, runs of workflows, and what they consumed."),
         (name = "problems", description = "What the codes of errors mean."),
         (name = "access", description = "Tenants, their limits and their keys."),
     ),

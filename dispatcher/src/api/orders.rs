@@ -15,13 +15,14 @@ use serde_json::Value;
 
 use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, auth, body, documents, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, documents, partial, workflows};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
 const MOST: usize = 1_000;
 
-const MANY: &[Field] = &[Field::of::<Vec<Value>>("runs", "a list of runs")];
+const MANY: &[Field] =
+    &[Field::of::<Vec<Value>>("runs", "a list of runs"), Field::of::<bool>("partial", "true or false")];
 
 const ONE: &[Field] = &[
     Field::of::<String>("workflow", "the name of a workflow"),
@@ -93,7 +94,12 @@ pub(super) async fn submit(
 ) -> Result<Taken, Problem> {
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
-    let mut orders = read(api, tenant, value, many).await?;
+    let partial = many && value.get("partial") == Some(&Value::Bool(true));
+    let entries = entries(value, many)?;
+    if partial && key.is_none() {
+        return Ok(Taken::Many(partial::submit(api, tenant, entries).await?));
+    }
+    let mut orders = read(api, tenant, entries, many).await?;
     if let Some(key) = key {
         match orders.as_mut_slice() {
             [order] if !many && order.idempotency_key.is_none() => order.idempotency_key = Some(key),
@@ -127,61 +133,87 @@ fn answer(mut submitted: Vec<Submitted>, many: bool) -> Taken {
 }
 
 /// The runs that a body asks for, or everything that is wrong with it.
-async fn read(api: &Api, tenant: &TenantId, mut value: Value, many: bool) -> Result<Vec<Order>, Problem> {
+async fn read(api: &Api, tenant: &TenantId, entries: Vec<Value>, many: bool) -> Result<Vec<Order>, Problem> {
     let mut problems = Problems::default();
-    let entries = if many {
-        problems.check(&mut value, "$", MANY);
-        match value.get_mut("runs").and_then(Value::as_array_mut) {
-            Some(runs) => std::mem::take(runs),
-            None => Vec::new(),
-        }
-    } else {
-        vec![value]
-    };
-    if entries.len() > MOST {
-        problems.report("$.runs", format!("has {} runs", entries.len()), format!("send at most {MOST} at a time"));
-        return Err(invalid(problems));
-    }
     let mut orders = Vec::with_capacity(entries.len());
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (number, mut entry) in entries.into_iter().enumerate() {
+    for (number, entry) in entries.into_iter().enumerate() {
         let path = if many { format!("$.runs[{number}]") } else { "$".to_owned() };
         if entry.get("document").is_some() {
             orders.extend(documents::order(api, tenant, entry, &path, &mut problems).await?);
             continue;
         }
-        problems.check(&mut entry, &path, ONE);
-        if entry.get("workflow").is_none() {
-            let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";
-            problems.report(format!("{path}.workflow"), "is missing", fix);
-            continue;
-        }
-        match Entry::deserialize(entry) {
-            Ok(entry) => {
-                named.entry(entry.workflow.clone()).or_default().push(format!("{path}.workflow"));
-                orders.push(Order::from(entry));
-            }
-            Err(error) => problems.report(path, error.to_string(), "correct it"),
+        if let Some(order) = order(entry, &path, &mut problems) {
+            named.entry(order.workflow.clone()).or_default().push(format!("{path}.workflow"));
+            orders.push(order);
         }
     }
     for (name, paths) in named {
-        let (message, fix) = if name == PIPELINE {
-            let fix = "send a form with the document as `file`, or name a stored one as `document`";
-            ("takes a document".to_owned(), fix.to_owned())
-        } else if workflows::find(api, &name).await?.is_none() {
-            let message = format!("there is no workflow {name:?}");
-            (message, "register it with POST /api/v1/workflows".to_owned())
-        } else {
-            continue;
-        };
+        let Some(Unusable { message, fix }) = unusable(api, &name).await? else { continue };
         for path in paths {
-            problems.report(path, &message, &fix);
+            problems.report(path, &message, fix);
         }
     }
     if problems.is_empty() { Ok(orders) } else { Err(invalid(problems)) }
 }
 
-fn invalid(problems: Problems) -> Problem {
+/// What a body has for each run.
+fn entries(mut value: Value, many: bool) -> Result<Vec<Value>, Problem> {
+    if !many {
+        return Ok(vec![value]);
+    }
+    let mut problems = Problems::default();
+    problems.check(&mut value, "$", MANY);
+    let entries = match value.get_mut("runs").and_then(Value::as_array_mut) {
+        Some(runs) => std::mem::take(runs),
+        None => Vec::new(),
+    };
+    if entries.len() > MOST {
+        problems.report("$.runs", format!("has {} runs", entries.len()), format!("send at most {MOST} at a time"));
+    }
+    if problems.is_empty() { Ok(entries) } else { Err(invalid(problems)) }
+}
+
+/// The run that an entry asks for. What is wrong with it, but for the workflow it names, is among the problems.
+pub(super) fn order(mut entry: Value, path: &str, problems: &mut Problems) -> Option<Order> {
+    problems.check(&mut entry, path, ONE);
+    if entry.get("workflow").is_none() {
+        let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";
+        problems.report(format!("{path}.workflow"), "is missing", fix);
+        return None;
+    }
+    match Entry::deserialize(entry) {
+        Ok(entry) => Some(Order::from(entry)),
+        Err(error) => {
+            problems.report(path, error.to_string(), "correct it");
+            None
+        }
+    }
+}
+
+/// Why no run of a workflow can be started this way.
+pub(super) struct Unusable {
+    pub(super) message: String,
+    pub(super) fix: &'static str,
+}
+
+/// Why no run of that workflow can be started this way, if so.
+pub(super) async fn unusable(api: &Api, workflow: &str) -> Result<Option<Unusable>, Problem> {
+    if workflow == PIPELINE {
+        let message = "takes a document".to_owned();
+        return Ok(Some(Unusable {
+            message,
+            fix: "send a form with the document as `file`, or name a stored one as `document`",
+        }));
+    }
+    let known = workflows::find(api, workflow).await?.is_some();
+    Ok((!known).then(|| Unusable {
+        message: format!("there is no workflow {workflow:?}"),
+        fix: "register it with POST /api/v1/workflows",
+    }))
+}
+
+pub(super) fn invalid(problems: Problems) -> Problem {
     Problem::invalid(Code::RequestInvalid, "the runs cannot be started as they are", problems.into_list())
 }
 

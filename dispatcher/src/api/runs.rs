@@ -13,6 +13,7 @@ use protocol::result::StageSummary;
 use protocol::stages::PIPELINE;
 use protocol::{RunId, RunState, TenantId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::{self, Caller, Read, Write};
 use super::codes::Code;
@@ -40,8 +41,9 @@ pub(super) struct SubmitQuery {
 }
 
 /// Answer to a submission.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
+    #[schema(value_type = String)]
     run_id: RunId,
     /// False when the idempotency key had started this run before.
     created: bool,
@@ -117,7 +119,8 @@ async fn accepted(
     Ok(waiting.applied(response))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// The key of the header, apart from those of other ways in.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
         Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("{IDEMPOTENCY}{key}"))),
@@ -125,56 +128,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             Err(Problem::new(Code::IdempotencyKeyInvalid, "Idempotency-Key takes 1 to 255 printable ASCII characters"))
         }
     }
-}
-
-/// Query of a list.
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    before: Option<RunId>,
-    limit: Option<usize>,
-}
-
-/// One run of a list.
-#[derive(Serialize)]
-struct Listed {
-    run_id: RunId,
-    workflow: String,
-    status: RunState,
-    created_at: Timestamp,
-    ended_at: Option<Timestamp>,
-}
-
-/// A page of runs.
-#[derive(Serialize)]
-struct Page {
-    runs: Vec<Listed>,
-    /// Pass it as `before` for the next page; null at the end.
-    next: Option<RunId>,
-}
-
-/// `GET /api/v1/runs`
-pub(super) async fn list(
-    State(api): State<Api>,
-    caller: Caller<Read>,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(query) = query?;
-    let limit = query.limit.unwrap_or(50).clamp(1, 500);
-    let mut runs = api.fleet.list(&caller.tenant, query.before, limit + 1).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let next = if more { runs.last().map(|run| run.id) } else { None };
-    let runs = runs
-        .into_iter()
-        .map(|run| Listed {
-            run_id: run.id,
-            workflow: run.workflow,
-            status: run.state,
-            created_at: run.created_at,
-            ended_at: run.ended_at,
-        })
-        .collect();
-    Ok(Json(Page { runs, next }).into_response())
 }
 
 /// Where a run stands.
@@ -186,6 +139,8 @@ struct Status {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
+    /// The run that it does again.
+    retry_of: Option<RunId>,
     stages: Vec<StageSummary>,
 }
 
@@ -199,6 +154,7 @@ impl Status {
             created_at: run.created_at,
             started_at: run.started_at,
             ended_at: run.ended_at,
+            retry_of: record.retry_of,
             stages: results::stages(record),
         }
     }
@@ -265,7 +221,8 @@ pub(super) async fn cancel(State(api): State<Api>, caller: Caller<Write>, id: Id
     Ok(Json(Status::of(&record)).into_response())
 }
 
-async fn find(api: &Api, tenant: &TenantId, id: Id) -> Result<RunRecord, Problem> {
+/// The tenant's run that an address names.
+pub(super) async fn find(api: &Api, tenant: &TenantId, id: Id) -> Result<RunRecord, Problem> {
     let run = run_id(id)?;
     api.fleet.status(tenant, run).await?.ok_or_else(|| missing(api, run))
 }

@@ -1,6 +1,6 @@
 //! Runs of any workflow, many at a time.
 
-use ledger::{NewRun, Submitted};
+use ledger::{NewRun, Refused, Submitted};
 use protocol::{Payload, RunId, TenantId};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -31,6 +31,19 @@ impl Desk {
     pub async fn submit_orders(&self, tenant: &TenantId, orders: Vec<Order>) -> Result<Vec<Submitted>, Error> {
         let runs = self.runs(tenant, orders).await?;
         Ok(self.fleet.start(runs).await?)
+    }
+
+    /// Records runs, each for itself; what became of each, in the order of the orders.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was recorded then.
+    pub async fn submit_each(
+        &self,
+        tenant: &TenantId,
+        orders: Vec<Order>,
+    ) -> Result<Vec<Result<Submitted, Refused>>, Error> {
+        let runs = self.runs(tenant, orders).await?;
+        Ok(self.fleet.start_each(runs).await?)
     }
 
     /// What runs start with as the ledger takes it: stored, when it is large.

@@ -66,11 +66,30 @@ async fn no_address_shows_or_changes_what_another_tenant_has() {
 }
 
 #[tokio::test]
+async fn whoever_means_every_run_means_their_own() {
+    let server = Server::guarded().await;
+    let (acme, other) = (server.key("acme", &[Scope::Write]).await, server.key("other", &[Scope::Write]).await);
+    let run = belongings(&server, &acme).await;
+    let all = json!({ "all": true });
+    for path in ["/api/v1/runs/cancel", "/api/v1/runs/retry"] {
+        let answer = server.json(Method::POST, path, &other, &all).await;
+        assert_eq!((answer.status.is_success(), &answer.body()["matched"]), (true, &json!(0)), "{path}: {answer:?}");
+    }
+    let retry = server.json(Method::POST, &format!("/api/v1/runs/{run}/retry"), &other, &json!({})).await;
+    assert_eq!(retry.code(), "no_such_run");
+    assert_eq!(server.get("/api/v1/usage?group=run", &other).await.body()["lines"], json!([]));
+    let own = server.json(Method::POST, "/api/v1/runs/cancel", &acme, &all).await;
+    assert_eq!(own.body()["cancelled"], json!(1), "{own:?}");
+}
+
+#[tokio::test]
 async fn a_key_does_what_its_scopes_say_and_nothing_else() {
     let server = Server::guarded().await;
     let run = json!({ "workflow": "single" });
     let calls = [
         (Method::GET, "/api/v1/runs", Value::Null, [true, true, false, true]),
+        (Method::GET, "/api/v1/usage", Value::Null, [true, true, false, true]),
+        (Method::POST, "/api/v1/runs/cancel", json!({ "all": true, "dry_run": true }), [false, true, false, true]),
         (Method::POST, "/api/v1/runs", run, [false, true, false, true]),
         (Method::GET, "/api/v1/queues", Value::Null, [false, false, true, true]),
         (Method::GET, "/metrics", Value::Null, [false, false, true, true]),

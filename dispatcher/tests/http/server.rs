@@ -70,6 +70,7 @@ impl Server {
         let vault = Vault::new(&"5a".repeat(32)).unwrap();
         let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault, Policy::default());
         let api = Api {
+            prices: Arc::default(),
             fleet: fleet.clone(),
             desk,
             objects,

@@ -93,7 +93,7 @@ fn artifact(key: &str) -> ArtifactRef {
 }
 
 fn usage() -> Usage {
-    Usage { calls: 2, input_tokens: 1_830, output_tokens: 96, embedding_tokens: 0, pages: 1 }
+    Usage { calls: 2, input_tokens: 1_830, output_tokens: 96, embedding_tokens: 0, pages: 1, ..Usage::default() }
 }
 
 fn job() -> Job {

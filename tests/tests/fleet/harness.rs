@@ -175,6 +175,7 @@ impl TestFleet {
             objects: Arc::clone(&self.ports.objects),
             access: Access::new(Arc::clone(&self.ledger), Arc::clone(&self.ports.coordination), false),
             adapters: Adapters::new(Arc::clone(&self.ledger), Vault::new(&"5e".repeat(32)).unwrap()),
+            prices: Arc::default(),
             max_upload: MAX_UPLOAD,
             retention: Some(Duration::from_secs(24 * 60 * 60)),
             front: Front::default(),

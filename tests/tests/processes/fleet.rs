@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backends::stack::Stack;
 use jiff::{SignedDuration, Timestamp};
 use ledger::postgres::PostgresLedger;
-use ledger::{Ledger, Misfire, RunRecord, RunSummary, Schedule};
+use ledger::{Ledger, Misfire, RunFilter, RunRecord, RunSummary, Schedule};
 use protocol::workflow::queues;
 use protocol::{RunEvent, RunId, RunState, TaskState, TenantId};
 use reqwest::{Client, StatusCode};
@@ -171,7 +171,7 @@ impl Fleet {
 
     /// Every run, as in a list.
     pub(crate) async fn runs(&self) -> Vec<RunSummary> {
-        self.ledger.runs(&TenantId::default_tenant(), None, 1000).await.unwrap()
+        self.ledger.runs(&TenantId::default_tenant(), &RunFilter::all(), None, 1000).await.unwrap()
     }
 
     /// Every run of that tenant, as in a list.

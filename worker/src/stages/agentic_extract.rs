@@ -47,7 +47,7 @@ impl Handle<AgenticExtract> for Handler {
         let reader = self.model.info().name.clone();
         ctx.log("info", format!("{} prompt(s) are asked of {reader}", graph.nodes.len()));
         let run = agents::answer_all(extraction, &memo, &progress, ctx.stopping().cancelled()).await;
-        ctx.consumed(&run.usage);
+        ctx.consumed(&run.usage.clone().of_model(&reader));
         for (name, error) in run.answers.iter().filter_map(|(name, outcome)| Some((name, outcome.error()?))) {
             ctx.log("warn", format!("prompt {name:?} failed: {error}"));
         }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use protocol::TaskError;
+use protocol::answer::Usage;
 use protocol::request::ExtractionRequest;
 use protocol::stages::ExtractText;
 use protocol::stages::extract_text::ExtractedText;
@@ -33,6 +34,7 @@ impl Handle<ExtractText> for Handler {
         let pages = u32::try_from(read.document.pages.len()).unwrap_or(u32::MAX);
         let lines = read.document.pages.iter().flat_map(|page| &page.lines);
         let words: u64 = lines.map(|line| line.words.len() as u64).sum();
+        ctx.consumed(&Usage { pages: u64::from(pages), ..Usage::default() });
         ctx.progress(u64::from(pages), u64::from(pages), format!("{pages} page(s), {words} words"));
         let document = ctx.store("document.json", &read.document).await?;
         ctx.log("info", format!("{} read {pages} page(s), {words} words; stored as {}", read.extractor, document.key));

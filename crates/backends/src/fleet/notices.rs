@@ -41,6 +41,14 @@ impl Fleet {
         Ok(self.ledger.clear_notices(runs).await?)
     }
 
+    /// Whether somebody of that tenant wants to be told about its runs.
+    pub(super) async fn is_heard_by(&self, tenant: &TenantId) -> bool {
+        match &self.audience {
+            Some(audience) if !tenant.is_of_deliveries() => audience.listens(tenant).await,
+            _ => false,
+        }
+    }
+
     /// Notes which of these runs somebody wants to be told about. Of deliveries nobody is told: it would never end.
     pub(super) async fn address(&self, runs: &mut [NewRun]) {
         let Some(audience) = &self.audience else { return };

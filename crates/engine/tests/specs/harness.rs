@@ -38,7 +38,12 @@ pub(crate) fn map_workflow() -> Workflow {
 }
 
 pub(crate) fn done() -> Outcome {
-    Outcome::Done { output: Payload::Inline(json!("output")), fan_out: None }
+    finished("output")
+}
+
+/// Done with that output.
+pub(crate) fn finished(output: &str) -> Outcome {
+    Outcome::Done { output: Payload::Inline(json!(output)), fan_out: None }
 }
 
 pub(crate) fn list(items: u32) -> Outcome {

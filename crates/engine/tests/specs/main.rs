@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; clippy.toml allows it only inside of test functions")]
 
+mod again;
 mod chains;
 mod ending;
 mod fan_out;

@@ -6,11 +6,11 @@
 mod fleet;
 mod invariants;
 
-use engine::{Run, apply_all};
+use engine::{NotAgain, Run, apply_all};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use protocol::workflow::OnFailure;
-use protocol::{TaskSpec, Workflow};
+use protocol::{RunId, TaskSpec, TaskState, Workflow};
 
 use self::fleet::{Fleet, Story};
 use crate::harness::Bench;
@@ -52,8 +52,12 @@ fn workflow(plans: &[Plan]) -> Workflow {
 
 fn tell(plans: &[Plan], choices: Vec<u8>) -> (Run, Story) {
     let bench = Bench::queued(workflow(plans));
+    (bench.run.clone(), go_on(bench, plans, choices))
+}
+
+fn go_on(bench: Bench, plans: &[Plan], choices: Vec<u8>) -> Story {
     let lengths = plans.iter().map(|plan| plan.fan_out).collect();
-    (bench.run.clone(), Fleet::new(bench, lengths, choices).play())
+    Fleet::new(bench, lengths, choices).play()
 }
 
 proptest! {
@@ -86,5 +90,30 @@ proptest! {
             invariants::assert_only_touched_changed(&before, &run, &transition);
         }
         prop_assert_eq!(run, story.end.run);
+    }
+
+    #[test]
+    fn a_run_again_does_what_was_left_and_nothing_else(
+        plans in prop::collection::vec(plan(), 1..=12),
+        choices in prop::collection::vec(any::<u8>(), 0..400),
+        more in prop::collection::vec(any::<u8>(), 0..400),
+        from in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let (_, before) = tell(&plans, choices);
+        let from = from.map(|from| format!("t{}", from.index(plans.len())));
+        let (old, now, id) = (&before.end.run, before.end.now, RunId::new());
+        let again = old.again(id, from.as_deref(), now);
+        prop_assert_eq!(&again, &old.again(id, from.as_deref(), now), "the same question has the same answer");
+        let Ok(again) = again else {
+            prop_assert_eq!(again, Err(NotAgain::NothingLeft));
+            prop_assert!(from.is_none() && old.tasks[..plans.len()].iter().all(|head| head.state == TaskState::Succeeded));
+            return Ok(());
+        };
+        invariants::assert_taken_over(old, &again, from.as_deref());
+        let story = go_on(Bench { run: again.clone(), now }, &plans, more);
+        invariants::assert_ended_well(&story);
+        for (taken_over, end) in again.tasks.iter().zip(&story.end.run.tasks).filter(|(start, _)| start.state.is_final()) {
+            prop_assert_eq!(taken_over, end, "it was done before");
+        }
     }
 }

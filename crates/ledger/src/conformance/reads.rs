@@ -5,7 +5,7 @@ use protocol::{RunId, RunState, TaskState};
 use serde_json::json;
 
 use super::kit::{Subject, at, done, look, new_run, record, retry, single, start, start_many, tenant, wake};
-use crate::NewRun;
+use crate::{NewRun, RunFilter};
 
 /// Knowing an id is not enough.
 pub async fn tenants_see_their_own_runs_alone(ledger: Subject) {
@@ -14,9 +14,9 @@ pub async fn tenants_see_their_own_runs_alone(ledger: Subject) {
     let run = NewRun { tenant: ours.clone(), ..new_run(json!(1)) };
     ledger.submit(vec![run.clone()], at(0)).await.unwrap();
     assert!(ledger.run(&theirs, run.id).await.unwrap().is_none());
-    assert!(ledger.runs(&theirs, None, 10).await.unwrap().is_empty());
+    assert!(ledger.runs(&theirs, &RunFilter::all(), None, 10).await.unwrap().is_empty());
     assert_eq!(ledger.run(&ours, run.id).await.unwrap().unwrap().run.tenant, ours);
-    assert_eq!(ledger.runs(&ours, None, 10).await.unwrap().len(), 1);
+    assert_eq!(ledger.runs(&ours, &RunFilter::all(), None, 10).await.unwrap().len(), 1);
     assert!(ledger.run(&ours, RunId::new()).await.unwrap().is_none());
 }
 
@@ -28,7 +28,7 @@ pub async fn a_list_is_paged_newest_first(ledger: Subject) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = ledger.runs(owner, before, 2).await.unwrap();
+        let page = ledger.runs(owner, &RunFilter::all(), before, 2).await.unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         seen.extend(page);
@@ -53,7 +53,7 @@ pub async fn every_attempt_is_remembered_with_what_it_consumed(ledger: Subject) 
     record(&ledger, vec![succeeded.clone()], at(101)).await;
 
     let record = look(&ledger, run).await;
-    let usage = Usage { calls: 3, input_tokens: 1_500, output_tokens: 70, pages: 3, embedding_tokens: 0 };
+    let usage = Usage { calls: 3, input_tokens: 1_500, output_tokens: 70, pages: 3, ..Usage::default() };
     assert_eq!(record.usage, usage);
     let [first, second] = &record.attempts[&jobs[0].task_run_id][..] else { panic!("{:?}", record.attempts) };
     assert_eq!((first.attempt, first.outcome.as_str(), &first.usage), (1, "retry", &failed.usage));

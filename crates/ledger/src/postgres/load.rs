@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use super::values::Columns;
 use super::workflows::Workflows;
 use crate::Error;
+use crate::again::Earlier;
 use crate::fair::Place;
 use crate::fold::Loaded;
 use crate::unreadable::{self, Unreadable};
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     pub(super) revision: i64,
     /// Where it stands, or stood, in the queue for admission.
     pub(super) place: Place,
+    /// The run that it does again.
+    pub(super) retry_of: Option<RunId>,
 }
 
 impl HasRun for Kept {
@@ -37,7 +40,7 @@ macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
             "SELECT id, tenant, workflow, workflow_version, state, error, created_at, started_at, ended_at, \
-             deadline_at, input, revision, priority, tag, held FROM runs ",
+             deadline_at, input, revision, priority, tag, held, retry_of FROM runs ",
             $rest
         )
     };
@@ -76,13 +79,33 @@ pub(super) async fn look(
     workflows: &Workflows,
     ids: &[RunId],
     unreadable: &mut Vec<Unreadable>,
-) -> Result<HashMap<RunId, Loaded>, Error> {
+) -> Result<HashMap<RunId, Kept>, Error> {
     let query = sqlx::query(select_runs!("WHERE id = ANY($1)")).bind(uuids(ids));
     let rows = query.fetch_all(&mut *connection).await?;
     let mut runs = runs(connection, workflows, &rows, unreadable).await?;
     complete(connection, runs.iter_mut().map(|kept| (kept, -1)).collect(), unreadable).await?;
     let readable = runs.into_iter().filter(|kept| !unreadable::contains(unreadable, kept.loaded.run.id));
-    Ok(readable.map(|kept| (kept.loaded.run.id, kept.loaded)).collect())
+    Ok(readable.map(|kept| (kept.loaded.run.id, kept)).collect())
+}
+
+/// A tenant's runs among `ids` as they are to be done again, complete. They are kept from being forgotten until the
+/// transaction ends, and are locked before tenants are, as everywhere.
+pub(super) async fn earlier(
+    connection: &mut PgConnection,
+    workflows: &Workflows,
+    tenant: &TenantId,
+    ids: &[RunId],
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<HashMap<RunId, Earlier>, Error> {
+    let query = sqlx::query(select_runs!("WHERE id = ANY($1) AND tenant = $2 ORDER BY id FOR KEY SHARE"));
+    let rows = query.bind(uuids(ids)).bind(tenant.as_str()).fetch_all(&mut *connection).await?;
+    let mut runs = runs(connection, workflows, &rows, unreadable).await?;
+    complete(connection, runs.iter_mut().map(|kept| (kept, -1)).collect(), unreadable).await?;
+    let readable = runs.into_iter().filter(|kept| !unreadable::contains(unreadable, kept.loaded.run.id));
+    let earlier = readable.map(|Kept { loaded: Loaded { run, input }, place, .. }| {
+        (run.id, Earlier { run, input, priority: place.priority })
+    });
+    Ok(earlier.collect())
 }
 
 /// Reads the task runs that were stored after the given revision of their run, all of them after -1, to where they
@@ -189,6 +212,7 @@ async fn run(
         loaded: Loaded { run, input: columns.json("input")? },
         revision: columns.get()?,
         place: Place { priority: columns.get()?, tag: columns.get()?, held: columns.get()? },
+        retry_of: columns.get::<Option<uuid::Uuid>>()?.map(RunId::from_uuid),
     })
 }
 

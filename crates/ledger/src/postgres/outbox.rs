@@ -43,7 +43,7 @@ pub(super) async fn unpublished(
     run_ids.dedup();
     let runs = load::look(connection, workflows, &run_ids, unreadable).await?;
     let job = |(run_id, task_run)| {
-        let loaded = runs.get(&run_id)?;
+        let loaded = &runs.get(&run_id)?.loaded;
         loaded.run.job(task_run, &loaded.input)
     };
     Ok(wanted.into_iter().filter_map(job).collect())
@@ -180,7 +180,7 @@ pub(super) async fn hand_out_again(
     for row in &rows {
         let mut columns = Columns::of(row);
         let (run_id, task_run) = (RunId::from_uuid(columns.id()?), TaskRunId::from_uuid(columns.id()?));
-        jobs.extend(runs.get(&run_id).and_then(|loaded| loaded.run.job(task_run, &loaded.input)));
+        jobs.extend(runs.get(&run_id).and_then(|kept| kept.loaded.run.job(task_run, &kept.loaded.input)));
     }
     Ok(jobs)
 }

@@ -93,7 +93,8 @@ pub(super) async fn fire(
     if moved.rows_affected() == 0 {
         return Ok(None);
     }
-    let submitted = submit::submit(&mut *connection, workflows, runs, &Window::of(0), truncated(now)).await?.submitted;
+    let started = submit::submit(&mut *connection, workflows, runs.into(), &Window::of(0), truncated(now)).await?;
+    let submitted: Vec<Submitted> = started.runs.into_iter().flatten().collect();
     let last = submitted.last().map(|submitted| submitted.id);
     if last.is_some() {
         sqlx::query("UPDATE schedules SET last_run = $3 WHERE tenant = $1 AND name = $2")

@@ -26,7 +26,9 @@ pub(super) async fn save(
     let runs = folds.iter().filter(|(kept, folded)| folded.run_changed || is_wide(&kept.loaded.run));
     save_runs(connection, &runs.map(|(kept, _)| kept).collect::<Vec<_>>()).await?;
 
-    let task_runs = folds.iter().flat_map(|(kept, folded)| folded.touched.iter().map(move |place| (kept, *place)));
+    let task_runs = folds
+        .iter()
+        .flat_map(|(kept, folded)| folded.touched.iter().map(|place| (&kept.loaded.run, kept.revision, *place)));
     save_task_runs(connection, task_runs.collect()).await?;
 
     let attempts = folds.iter().flat_map(|(kept, folded)| {
@@ -65,13 +67,17 @@ async fn save_runs(connection: &mut PgConnection, kept: &[&Kept]) -> Result<(), 
 }
 
 /// Stores task runs by the run they belong to and their position in it.
-async fn save_task_runs(connection: &mut PgConnection, mut places: Vec<(&Kept, usize)>) -> Result<(), Error> {
+/// Stores task runs: of a run, at its revision, at a position.
+pub(super) async fn save_task_runs(
+    connection: &mut PgConnection,
+    mut places: Vec<(&Run, i64, usize)>,
+) -> Result<(), Error> {
     if places.is_empty() {
         return Ok(());
     }
     // Marking jobs as published locks rows too, also in the order of ids.
-    places.sort_unstable_by_key(|(kept, position)| kept.loaded.run.tasks[*position].id);
-    let task_runs: Vec<_> = places.iter().map(|(kept, position)| &kept.loaded.run.tasks[*position]).collect();
+    places.sort_unstable_by_key(|(run, _, position)| run.tasks[*position].id);
+    let task_runs: Vec<_> = places.iter().map(|(run, _, position)| &run.tasks[*position]).collect();
     let outputs: Vec<Option<String>> =
         task_runs.iter().map(|task_run| optional_json("output", task_run.output.as_ref())).collect::<Result<_, _>>()?;
     let errors: Vec<Option<String>> =
@@ -80,7 +86,7 @@ async fn save_task_runs(connection: &mut PgConnection, mut places: Vec<(&Kept, u
         .iter()
         .map(|task_run| optional_json("snooze state", Some(&task_run.snooze_state).filter(|state| !state.is_null())));
     let snooze_states: Vec<Option<String>> = snooze_states.collect::<Result<_, _>>()?;
-    let expiries = places.iter().zip(&task_runs).map(|((kept, _), task_run)| expires_at(&kept.loaded.run, task_run));
+    let expiries = places.iter().zip(&task_runs).map(|((run, _, _), task_run)| expires_at(run, task_run));
     // New children and known task runs go the same way. The publication mark is left alone: it names the attempt
     // that it was set for, so a new attempt is unpublished by itself.
     sqlx::query(
@@ -96,14 +102,14 @@ async fn save_task_runs(connection: &mut PgConnection, mut places: Vec<(&Kept, u
          snooze_state = excluded.snooze_state, worker = excluded.worker",
     )
     .bind(task_runs.iter().map(|task_run| task_run.id.as_uuid()).collect::<Vec<_>>())
-    .bind(places.iter().map(|(kept, _)| kept.loaded.run.id.as_uuid()).collect::<Vec<_>>())
-    .bind(places.iter().map(|(_, position)| as_position(*position)).collect::<Vec<_>>())
+    .bind(places.iter().map(|(run, _, _)| run.id.as_uuid()).collect::<Vec<_>>())
+    .bind(places.iter().map(|(_, _, position)| as_position(*position)).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| task_run.task.as_str()).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| task_run.index.map(i64::from)).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| task_run.state.as_str()).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| i64::from(task_run.attempt)).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| i64::from(task_run.failures)).collect::<Vec<_>>())
-    .bind(places.iter().map(|(kept, _)| kept.revision).collect::<Vec<_>>())
+    .bind(places.iter().map(|(_, revision, _)| *revision).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| task_run.due_at.map(Time)).collect::<Vec<_>>())
     .bind(task_runs.iter().map(|task_run| task_run.queued_at.map(Time)).collect::<Vec<_>>())
     .bind(expiries.map(|expiry| expiry.map(Time)).collect::<Vec<_>>())

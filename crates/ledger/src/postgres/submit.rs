@@ -13,16 +13,19 @@ use super::store::{self, as_position};
 use super::tenants::{self, Changed, Locked};
 use super::values::{Columns, Time};
 use super::workflows::Workflows;
+use crate::again::{Batch, Link};
 use crate::fair::{Place, Tenant};
 use crate::fold::{Folded, Loaded, Step, fold};
-use crate::keys::{self, FirstUse, Key};
+use crate::keys::{self, FirstUse, Key, Sorted};
 use crate::values::{corrupt, expires_at, json};
-use crate::{Error, Line, NewRun, Started, Window};
+use crate::{Error, Line, NewRun, StartedEach, Window};
 
 /// A run to be inserted.
 struct Entry {
     key: Option<String>,
     notify: bool,
+    /// What it does again.
+    link: Option<Link>,
     loaded: Loaded,
     place: Place,
     /// What admission did to it, if it is admitted at once.
@@ -34,34 +37,43 @@ struct Entry {
 pub(super) async fn submit(
     connection: &mut PgConnection,
     workflows: &Workflows,
-    runs: Vec<NewRun>,
+    mut batch: Batch,
     window: &Window,
     now: Timestamp,
-) -> Result<Started, Error> {
-    if runs.is_empty() {
-        return Ok(Started { submitted: Vec::new(), jobs: Vec::new() });
+) -> Result<StartedEach, Error> {
+    if batch.runs.is_empty() {
+        return Ok(StartedEach { runs: Vec::new(), jobs: Vec::new() });
     }
-    let latest = workflows.latest(connection, &runs).await?;
-    let names: BTreeSet<TenantId> = runs.iter().map(|new| new.tenant.clone()).collect();
+    let latest = workflows.latest(connection, &batch.runs).await?;
+    let names: BTreeSet<TenantId> = batch.runs.iter().map(|new| new.tenant.clone()).collect();
     let Locked { mut tenants, admitted, line } = tenants::lock(connection, &names, window).await?;
     // Nobody else records a run for these tenants now, so what is new here stays new.
-    let used = first_uses(connection, &runs).await?;
-    let (submitted, fresh) = keys::sort_out(runs, used)?;
+    let used = first_uses(connection, &batch.runs).await?;
+    let Sorted { submitted, fresh } = keys::sort_out(&mut batch, used)?;
     if fresh.is_empty() {
-        return Ok(Started { submitted, jobs: Vec::new() });
+        return Ok(StartedEach { runs: submitted, jobs: Vec::new() });
     }
     let entries = fresh.into_iter().map(|new| {
-        let run = Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now);
+        let (run, link) = match batch.again.remove(&new.id) {
+            Some(again) => (again.run, Some(again.link)),
+            None => (Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now), None),
+        };
         let tenant = tenants.get_mut(&run.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
         let (key, notify, loaded) = (new.idempotency_key, new.notify, Loaded { run, input: new.input });
-        Ok(Entry { key, notify, loaded, place, admitted: None })
+        Ok(Entry { key, notify, link, loaded, place, admitted: None })
     });
     let mut entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
     admit_front(&mut entries, line, now);
     insert(connection, &entries, &tenants).await?;
+    let taken_over = entries.iter().flat_map(|entry| {
+        let tasks = entry.loaded.run.tasks.iter().enumerate().filter(|_| entry.link.is_some());
+        let done = tasks.filter(|(_, task_run)| task_run.state.is_final());
+        done.map(|(position, _)| (&entry.loaded.run, 0, position))
+    });
+    store::save_task_runs(connection, taken_over.collect()).await?;
     let admitted = entries.into_iter().filter_map(|entry| entry.admitted);
-    Ok(Started { submitted, jobs: admitted.flat_map(|folded| folded.applied.jobs).collect() })
+    Ok(StartedEach { runs: submitted, jobs: admitted.flat_map(|folded| folded.applied.jobs).collect() })
 }
 
 /// Admits the entries that would be next, if nobody stands before them. Wide runs count their revisions and go the
@@ -105,10 +117,10 @@ async fn insert(
     sqlx::query(
         "WITH runs AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
-                idempotency_key, created_at, deadline_at, started_at, notify) \
+                idempotency_key, created_at, deadline_at, started_at, notify, retry_of, retry_from) \
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], \
                 $7::double precision[], $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], \
-                $12::timestamptz[], $13::timestamptz[], $28::boolean[]) \
+                $12::timestamptz[], $13::timestamptz[], $28::boolean[], $29::uuid[], $30::text[]) \
          ), task_runs AS ( \
             INSERT INTO task_runs (run_id, id, position, task, state, attempt, queued_at, expires_at, failures) \
             SELECT v.*, 0 \
@@ -151,6 +163,8 @@ async fn insert(
     .bind(clock_priorities)
     .bind(clock_tags)
     .bind(entries.iter().map(|entry| entry.notify).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.link.as_ref().map(|link| link.of.as_uuid())).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.link.as_ref().and_then(|link| link.from.as_deref())).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -164,7 +178,7 @@ async fn first_uses(connection: &mut PgConnection, runs: &[NewRun]) -> Result<Ha
         return Ok(HashMap::new());
     }
     let rows = sqlx::query(
-        "SELECT runs.tenant, runs.idempotency_key, runs.id, runs.workflow, runs.input \
+        "SELECT runs.tenant, runs.idempotency_key, runs.id, runs.workflow, runs.input, runs.retry_of, runs.retry_from \
          FROM unnest($1::text[], $2::text[]) AS v (tenant, key) \
          JOIN runs ON runs.tenant = v.tenant AND runs.idempotency_key = v.key",
     )
@@ -178,7 +192,10 @@ async fn first_uses(connection: &mut PgConnection, runs: &[NewRun]) -> Result<Ha
         let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
         let key = (tenant, columns.get()?);
         let id = RunId::from_uuid(columns.id()?);
-        Ok((key, FirstUse { id, workflow: columns.get()?, input: columns.json("input")? }))
+        let (workflow, input) = (columns.get()?, columns.json("input")?);
+        let (of, from): (Option<uuid::Uuid>, _) = (columns.get()?, columns.get()?);
+        let link = of.map(|of| Link { of: RunId::from_uuid(of), from });
+        Ok((key, FirstUse { id, workflow, input, link }))
     });
     found.collect()
 }

@@ -19,12 +19,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Every migration, in order. A released one never changes: its checksum is stored.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "runs", include_str!("../../migrations/sqlite/0001_runs.sql")),
     (2, "fair admission", include_str!("../../migrations/sqlite/0002_fair_admission.sql")),
     (4, "events", include_str!("../../migrations/sqlite/0004_events.sql")),
     (5, "schedules", include_str!("../../migrations/sqlite/0005_schedules.sql")),
     (6, "records", include_str!("../../migrations/sqlite/0006_records.sql")),
+    (7, "runs again", include_str!("../../migrations/sqlite/0007_runs_again.sql")),
     (8, "notices", include_str!("../../migrations/sqlite/0008_notices.sql")),
 ];
 

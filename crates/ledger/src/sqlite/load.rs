@@ -10,6 +10,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::values::{Columns, id};
 use super::workflows::Workflows;
 use crate::Error;
+use crate::again::Earlier;
 use crate::fold::Loaded;
 use crate::unreadable::{self, Unreadable};
 use crate::values::corrupt;
@@ -57,6 +58,33 @@ pub(super) async fn runs(
         }
     }
     Ok(loaded)
+}
+
+/// A tenant's runs among `ids` as they are to be done again, complete.
+pub(super) async fn earlier(
+    connection: &mut SqliteConnection,
+    workflows: &Workflows,
+    tenant: &TenantId,
+    ids: &[RunId],
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<HashMap<RunId, Earlier>, Error> {
+    let mut priorities: HashMap<RunId, i16> = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(IDS_PER_QUERY) {
+        let mut query = QueryBuilder::new("SELECT id, priority FROM runs WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND id IN (");
+        push_ids(&mut query, ids);
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let mut columns = Columns::of(&row);
+            priorities.insert(RunId::from_uuid(columns.id()?), columns.get()?);
+        }
+    }
+    let own: Vec<RunId> = priorities.keys().copied().collect();
+    let loaded = runs(connection, workflows, &own, unreadable).await?;
+    let earlier = loaded.into_iter().map(|(id, Loaded { run, input })| {
+        let priority = priorities.get(&id).copied().unwrap_or_default();
+        (id, Earlier { run, input, priority })
+    });
+    Ok(earlier.collect())
 }
 
 /// Ends an `IN (` list.

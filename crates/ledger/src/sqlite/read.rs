@@ -7,10 +7,10 @@ use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::load;
-use super::values::{Columns, id};
+use super::values::{Columns, id, micros};
 use super::workflows::Workflows;
 use crate::fold::Loaded;
-use crate::{AttemptRecord, Error, RunRecord, RunSummary};
+use crate::{AttemptRecord, Error, RunFilter, RunRecord, RunSummary};
 
 /// The tenant's run of that id.
 pub(super) async fn run(
@@ -27,12 +27,14 @@ pub(super) async fn run(
     let Some(Loaded { run, input }) = loaded.filter(|loaded| loaded.run.tenant == *tenant) else {
         return Ok(None);
     };
+    let row = sqlx::query("SELECT retry_of FROM runs WHERE id = ?").bind(id(run_id.as_uuid()));
+    let retry_of = Columns::of(&row.fetch_one(&mut *connection).await?).optional_id()?.map(RunId::from_uuid);
     let attempts = attempts(connection, run_id).await?;
     let mut usage = Usage::default();
     for record in attempts.values().flatten() {
         usage += &record.usage;
     }
-    Ok(Some(RunRecord { run, input, attempts, usage }))
+    Ok(Some(RunRecord { run, input, attempts, usage, retry_of }))
 }
 
 async fn attempts(
@@ -64,19 +66,38 @@ async fn attempts(
     Ok(attempts)
 }
 
-/// A page of a tenant's runs, newest first.
+/// A page of a tenant's runs, newest first. Runs in several groups of states come out of several indexes, each in order
+/// and no further than the page.
 pub(super) async fn runs(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
+    filter: &RunFilter,
     before: Option<RunId>,
     limit: i64,
 ) -> Result<Vec<RunSummary>, Error> {
-    let mut query = QueryBuilder::new("SELECT id, workflow, state, created_at, ended_at FROM runs WHERE tenant = ");
-    query.push_bind(tenant.as_str());
-    if let Some(before) = before {
-        query.push(" AND id < ").push_bind(id(before.as_uuid()));
+    let mut query = QueryBuilder::new("SELECT * FROM (");
+    for (nth, condition) in filter.state_conditions().into_iter().enumerate() {
+        query.push(if nth == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        query.push("SELECT id, workflow, state, created_at, ended_at, retry_of FROM runs WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND ").push(condition);
+        if let Some(workflow) = &filter.workflow {
+            query.push(" AND workflow = ").push_bind(workflow.as_str());
+        }
+        if let Some(first) = filter.first_id() {
+            query.push(" AND id >= ").push_bind(id(first));
+        }
+        if let Some(end) = filter.end_id(before) {
+            query.push(" AND id < ").push_bind(id(end));
+        }
+        if let Some(after) = filter.created_after {
+            query.push(" AND created_at >= ").push_bind(micros(after));
+        }
+        if let Some(before) = filter.created_before {
+            query.push(" AND created_at < ").push_bind(micros(before));
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(limit).push(")");
     }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+    query.push(") ORDER BY id DESC LIMIT ").push_bind(limit);
     let mut runs = Vec::new();
     for row in query.build().fetch_all(&mut *connection).await? {
         let mut columns = Columns::of(&row);
@@ -86,6 +107,7 @@ pub(super) async fn runs(
             state: columns.state("run state", RunState::parse)?,
             created_at: columns.time()?,
             ended_at: columns.optional_time()?,
+            retry_of: columns.optional_id()?.map(RunId::from_uuid),
             tasks: BTreeMap::new(),
         });
     }

@@ -93,7 +93,8 @@ pub(super) async fn fire(
     if moved.rows_affected() == 0 {
         return Ok(None);
     }
-    let submitted = submit::submit(&mut *connection, workflows, runs, truncated(now)).await?;
+    let submitted = submit::submit(&mut *connection, workflows, runs.into(), truncated(now)).await?;
+    let submitted: Vec<Submitted> = submitted.into_iter().flatten().collect();
     let last = submitted.last().map(|submitted| submitted.id);
     if last.is_some() {
         sqlx::query("UPDATE schedules SET last_run = ?3 WHERE tenant = ?1 AND name = ?2")

@@ -1,20 +1,27 @@
 //! Writes what a fold changed: one statement for many rows, because a statement costs more than a row.
 
 use engine::{Run, TaskRun};
+use jiff::Timestamp;
 use protocol::TaskRunId;
 use sqlx::{QueryBuilder, SqliteConnection};
 
+use super::submit::Placed;
+use super::usage;
 use super::values::{id, micros};
-use crate::fair::Place;
 use crate::fold::{Folded, Loaded};
+use crate::usage::tally;
 use crate::values::{expires_at, json, optional_json};
-use crate::{AttemptRecord, Error, NewRun};
+use crate::{AttemptRecord, Error};
 
 /// Rows per statement; with at most 18 columns well below the number of variables a statement may have.
 pub(super) const ROWS: usize = 500;
 
 /// Stores everything that the folds changed.
-pub(super) async fn save(connection: &mut SqliteConnection, folds: &[(Loaded, Folded)]) -> Result<(), Error> {
+pub(super) async fn save(
+    connection: &mut SqliteConnection,
+    folds: &[(Loaded, Folded)],
+    now: Timestamp,
+) -> Result<(), Error> {
     let runs: Vec<&Run> =
         folds.iter().filter(|(_, folded)| folded.run_changed).map(|(loaded, _)| &loaded.run).collect();
     save_runs(connection, &runs).await?;
@@ -24,7 +31,11 @@ pub(super) async fn save(connection: &mut SqliteConnection, folds: &[(Loaded, Fo
         .collect();
     save_task_runs(connection, &task_runs).await?;
     let attempts: Vec<&(TaskRunId, AttemptRecord)> = folds.iter().flat_map(|(_, folded)| &folded.attempts).collect();
-    add_attempts(connection, &attempts).await
+    add_attempts(connection, &attempts).await?;
+    let consumed = folds
+        .iter()
+        .flat_map(|(loaded, folded)| folded.attempts.iter().map(|(_, record)| (&loaded.run.tenant, record)));
+    usage::add(connection, &tally(consumed), now).await
 }
 
 async fn save_runs(connection: &mut SqliteConnection, runs: &[&Run]) -> Result<(), Error> {
@@ -140,15 +151,15 @@ async fn add_attempts(
 }
 
 /// Inserts runs that were just submitted, with their blocked task runs.
-pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, NewRun, Place)]) -> Result<(), Error> {
+pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[Placed]) -> Result<(), Error> {
     for runs in runs.chunks(ROWS) {
-        let rows = runs.iter().map(|(run, new, place)| Ok((run, new, place, json("input", &new.input)?)));
-        let rows: Vec<(&Run, &NewRun, &Place, String)> = rows.collect::<Result<_, Error>>()?;
+        let rows = runs.iter().map(|placed| Ok((placed, json("input", &placed.new.input)?)));
+        let rows: Vec<(&Placed, String)> = rows.collect::<Result<_, Error>>()?;
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (id, tenant, workflow, workflow_version, state, input, idempotency_key, created_at, \
-             deadline_at, priority, tag, held, notify) ",
+             deadline_at, priority, tag, held, notify, retry_of, retry_from) ",
         );
-        query.push_values(rows, |mut row, (run, new, place, input)| {
+        query.push_values(rows, |mut row, (Placed { run, new, place, link }, input)| {
             row.push_bind(id(run.id.as_uuid()))
                 .push_bind(run.tenant.as_str())
                 .push_bind(run.workflow.name.as_str())
@@ -161,11 +172,13 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[(Run, NewR
                 .push_bind(place.priority)
                 .push_bind(place.tag)
                 .push_bind(place.held)
-                .push_bind(new.notify);
+                .push_bind(new.notify)
+                .push_bind(link.as_ref().map(|link| id(link.of.as_uuid())))
+                .push_bind(link.as_ref().and_then(|link| link.from.as_deref()));
         });
         query.build().execute(&mut *connection).await?;
     }
     let task_runs: Vec<(&Run, usize)> =
-        runs.iter().flat_map(|(run, _, _)| (0..run.tasks.len()).map(move |position| (run, position))).collect();
+        runs.iter().flat_map(|Placed { run, .. }| (0..run.tasks.len()).map(move |position| (run, position))).collect();
     save_task_runs(connection, &task_runs).await
 }

@@ -12,37 +12,50 @@ use super::admission;
 use super::store::{self, ROWS};
 use super::values::Columns;
 use super::workflows::Workflows;
-use crate::fair::Tenant;
-use crate::keys::{self, FirstUse, Key};
+use crate::again::{Batch, Link};
+use crate::fair::{Place, Tenant};
+use crate::keys::{self, FirstUse, Key, Sorted};
 use crate::values::corrupt;
-use crate::{Error, NewRun, Submitted};
+use crate::{Error, NewRun, Refused, Submitted};
+
+/// A run to be inserted.
+pub(super) struct Placed {
+    pub(super) run: Run,
+    pub(super) new: NewRun,
+    pub(super) place: Place,
+    /// What it does again.
+    pub(super) link: Option<Link>,
+}
 
 /// Inserts the runs whose keys are new.
 pub(super) async fn submit(
     connection: &mut SqliteConnection,
     workflows: &Workflows,
-    runs: Vec<NewRun>,
+    mut batch: Batch,
     now: Timestamp,
-) -> Result<Vec<Submitted>, Error> {
+) -> Result<Vec<Result<Submitted, Refused>>, Error> {
     let mut latest: HashMap<String, Arc<Workflow>> = HashMap::new();
-    for new in &runs {
+    for new in &batch.runs {
         if !latest.contains_key(&new.workflow) {
             latest.insert(new.workflow.clone(), workflows.latest(connection, &new.workflow).await?);
         }
     }
-    let used = first_uses(connection, &runs).await?;
-    let (submitted, fresh) = keys::sort_out(runs, used)?;
+    let used = first_uses(connection, &batch.runs).await?;
+    let Sorted { submitted, fresh } = keys::sort_out(&mut batch, used)?;
     let admitted = admission::admitted(connection).await?;
     let mut tenants: BTreeMap<TenantId, Tenant> = BTreeMap::new();
     let mut placed = Vec::with_capacity(fresh.len());
     for new in fresh {
-        let run = Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now);
+        let (run, link) = match batch.again.remove(&new.id) {
+            Some(again) => (again.run, Some(again.link)),
+            None => (Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now), None),
+        };
         if !tenants.contains_key(&new.tenant) {
             tenants.insert(new.tenant.clone(), admission::tenant(connection, &new.tenant).await?);
         }
         let tenant = tenants.get_mut(&new.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
-        placed.push((run, new, place));
+        placed.push(Placed { run, new, place, link });
     }
     for (name, tenant) in &tenants {
         admission::save(connection, name, tenant).await?;
@@ -57,8 +70,10 @@ async fn first_uses(connection: &mut SqliteConnection, runs: &[NewRun]) -> Resul
     let mut found = HashMap::new();
     for keys in keys.chunks(ROWS) {
         // A cross join, so that SQLite looks each key up instead of reading every run.
-        let mut query =
-            QueryBuilder::new("SELECT runs.tenant, runs.idempotency_key, runs.id, runs.workflow, runs.input FROM (");
+        let mut query = QueryBuilder::new(
+            "SELECT runs.tenant, runs.idempotency_key, runs.id, runs.workflow, runs.input, \
+                runs.retry_of, runs.retry_from FROM (",
+        );
         query.push_values(keys, |mut row, (tenant, key)| {
             row.push_bind(tenant.as_str()).push_bind(key.as_str());
         });
@@ -68,12 +83,11 @@ async fn first_uses(connection: &mut SqliteConnection, runs: &[NewRun]) -> Resul
             let tenant: String = columns.get()?;
             let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
             let key = (tenant, columns.get()?);
-            let first = FirstUse {
-                id: RunId::from_uuid(columns.id()?),
-                workflow: columns.get()?,
-                input: columns.json("input")?,
-            };
-            found.insert(key, first);
+            let id = RunId::from_uuid(columns.id()?);
+            let (workflow, input) = (columns.get()?, columns.json("input")?);
+            let (of, from) = (columns.optional_id()?, columns.get()?);
+            let link = of.map(|of| Link { of: RunId::from_uuid(of), from });
+            found.insert(key, FirstUse { id, workflow, input, link });
         }
     }
     Ok(found)

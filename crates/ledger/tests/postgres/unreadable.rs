@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use jiff::Timestamp;
-use ledger::{Error, Ledger, Share};
+use ledger::{Error, Ledger, RunFilter, Share};
 use protocol::{RunState, TenantId};
 
 use crate::database::Schema;
@@ -35,7 +35,7 @@ async fn a_run_with_an_unreadable_input_fails_instead_of_holding_up_admission() 
     let next = ledger.admit(10, Timestamp::now()).await.unwrap();
     assert_eq!(next.iter().map(|job| job.run_id).collect::<Vec<_>>(), [submitted[1].id]);
 
-    let list = ledger.runs(&tenant, None, 10).await.unwrap();
+    let list = ledger.runs(&tenant, &RunFilter::all(), None, 10).await.unwrap();
     assert_eq!(list[1].state, RunState::Failed);
     let read = ledger.run(&tenant, submitted[0].id).await;
     assert!(matches!(read, Err(Error::Corrupt { what: "input", .. })), "{read:?}");

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use jiff::Timestamp;
-use ledger::{Ledger, NewRun, RunRecord};
+use ledger::{Ledger, NewRun, RunFilter, RunRecord};
 use protocol::answer::Usage;
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::TaskSpec;
@@ -63,7 +63,7 @@ pub(crate) fn done(job: &Job, items: u32) -> Callback {
 pub(crate) async fn records(ledger: &dyn Ledger) -> Vec<RunRecord> {
     let tenant = TenantId::default_tenant();
     let mut records = Vec::new();
-    for run in ledger.runs(&tenant, None, usize::MAX).await.unwrap() {
+    for run in ledger.runs(&tenant, &RunFilter::all(), None, usize::MAX).await.unwrap() {
         records.push(ledger.run(&tenant, run.id).await.unwrap().unwrap());
     }
     records

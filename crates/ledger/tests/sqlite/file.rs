@@ -11,7 +11,7 @@ use std::time::Duration;
 use engine::Action;
 use jiff::Timestamp;
 use ledger::sqlite::SqliteLedger;
-use ledger::{Ledger, NewRun, RunRecord};
+use ledger::{Ledger, NewRun, RunFilter, RunRecord};
 use protocol::answer::Usage;
 use protocol::message::WIRE_VERSION;
 use protocol::workflow::TaskSpec;
@@ -64,7 +64,7 @@ fn done(job: &Job, items: u32) -> Callback {
 async fn records(ledger: &SqliteLedger) -> Vec<RunRecord> {
     let tenant = TenantId::default_tenant();
     let mut records = Vec::new();
-    for run in ledger.runs(&tenant, None, usize::MAX).await.unwrap() {
+    for run in ledger.runs(&tenant, &RunFilter::all(), None, usize::MAX).await.unwrap() {
         records.push(ledger.run(&tenant, run.id).await.unwrap().unwrap());
     }
     records

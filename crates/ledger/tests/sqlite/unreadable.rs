@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use ledger::sqlite::SqliteLedger;
-use ledger::{Error, Ledger, NewRun, Share};
+use ledger::{Error, Ledger, NewRun, RunFilter, Share};
 use protocol::workflow::TaskSpec;
 use protocol::{Payload, RunId, RunState, TenantId, Workflow};
 use serde_json::json;
@@ -54,7 +54,7 @@ async fn a_run_with_an_unreadable_input_fails_instead_of_holding_up_admission() 
     assert_eq!(ledger.admit(10, Timestamp::now()).await.unwrap(), []);
     let next = ledger.admit(10, Timestamp::now()).await.unwrap();
     assert_eq!(next.iter().map(|job| job.run_id).collect::<Vec<_>>(), [runs[1]]);
-    let list = ledger.runs(&tenant, None, 10).await.unwrap();
+    let list = ledger.runs(&tenant, &RunFilter::all(), None, 10).await.unwrap();
     assert_eq!(
         (list[1].state, list[1].tasks.clone().into_iter().collect::<Vec<_>>()),
         (RunState::Failed, vec![("cancelled", 1)])
@@ -76,6 +76,6 @@ async fn a_run_with_an_unreadable_task_fails_in_the_outbox() {
 
     let later = Timestamp::now() + jiff::SignedDuration::from_secs(10);
     assert_eq!(ledger.unpublished(std::time::Duration::ZERO, 10, later).await.unwrap().len(), 1);
-    let list = ledger.runs(&TenantId::default_tenant(), None, 10).await.unwrap();
+    let list = ledger.runs(&TenantId::default_tenant(), &RunFilter::all(), None, 10).await.unwrap();
     assert_eq!(list.iter().filter(|run| run.state == RunState::Failed).count(), 1);
 }

@@ -105,3 +105,24 @@ pub(super) fn assert_ended_well(story: &Story) {
         assert!(sibling_failed, "{task_run:?} was cancelled for nothing");
     }
 }
+
+/// Exactly those tasks that succeeded after nothing but successes are taken over, with what they left.
+pub(super) fn assert_taken_over(old: &Run, again: &Run, from: Option<&str>) {
+    assert_eq!((again.state, again.workflow.as_ref()), (RunState::Queued, old.workflow.as_ref()));
+    let succeeded = |spec: &TaskSpec| head(old, spec).state == TaskState::Succeeded && Some(spec.name.as_str()) != from;
+    for spec in &old.workflow.tasks {
+        let (was, is) = (head(old, spec), head(again, spec));
+        let family = |run: &Run| -> Vec<_> {
+            let children = run.tasks.iter().filter(|child| child.task == spec.name && child.index.is_some());
+            children.map(|child| (child.index, child.state, child.output.clone(), child.error.clone())).collect()
+        };
+        assert!(is.attempt == 0 && old.task_run(is.id).is_none(), "{is:?}");
+        if succeeded(spec) && old.workflow.ancestors(&spec.name).into_iter().all(succeeded) {
+            assert_eq!((is.state, &is.output, is.fan_out), (was.state, &was.output, was.fan_out), "{is:?}");
+            assert_eq!(family(again), family(old));
+        } else {
+            assert_eq!((is.state, family(again).len()), (TaskState::Blocked, 0), "{is:?}");
+        }
+        assert_well_formed(again, is);
+    }
+}
