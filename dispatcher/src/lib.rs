@@ -8,6 +8,7 @@ pub mod adapters;
 pub mod api;
 pub mod clock;
 pub mod documents;
+pub mod imports;
 #[cfg(feature = "fleet")]
 mod measuring;
 #[cfg(feature = "fleet")]
