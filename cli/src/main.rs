@@ -10,6 +10,7 @@ mod cancel;
 mod client;
 mod dead_letters;
 mod embedded;
+mod events;
 mod follow;
 mod inspect;
 mod logs;
@@ -26,6 +27,7 @@ mod scratch;
 mod serve;
 mod status;
 mod submit;
+mod subscriptions;
 mod table;
 mod watch;
 
@@ -51,5 +53,7 @@ fn main() -> ExitCode {
         args::Command::Inspect(command) => inspect::main(command),
         args::Command::DeadLetters(command) => dead_letters::main(command),
         args::Command::Schedules(command) => schedules::main(&command),
+        args::Command::Events(command) => events::main(&command),
+        args::Command::Subscriptions(command) => subscriptions::main(&command),
     }
 }

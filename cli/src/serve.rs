@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use dispatcher::access::Auth;
 use dispatcher::adapters::Adapters;
 use dispatcher::api::Api;
+use dispatcher::imports::Imports;
+use dispatcher::triggers::Store;
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -53,6 +55,8 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         adapters: Adapters::new(embedded.ledger.clone(), vault),
         retention: None,
         front: command.front,
+        imports: Imports::default(),
+        subscriptions: Store::new(embedded.ledger.clone()),
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
     };

@@ -21,7 +21,9 @@ pub struct Imports {
 
 /// A prefix that would open one tenant's objects to another, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("import prefix {0:?} cannot be used: write one such as \"imports/{{tenant}}/\", with {{tenant}} as a whole segment and a slash at the end")]
+#[error(
+    "import prefix {0:?} cannot be used: write one such as \"imports/{{tenant}}/\", with {{tenant}} as a whole segment below a folder of its own and a slash at the end"
+)]
 pub struct InvalidPrefix(String);
 
 /// Why an object is not read.
@@ -77,8 +79,11 @@ impl Imports {
         for prefix in &prefixes {
             let Some(folders) = prefix.strip_suffix('/') else { return Err(InvalidPrefix(prefix.clone())) };
             let plain = |segment: &str| segment == TENANT || (!segment.contains(['{', '}', '~']) && is_name(segment));
+            // A tenant could be called like one of the store's own folders.
+            let first = folders.split('/').next().unwrap_or_default();
+            let own = [TENANT, "documents", "requests", "runs"].contains(&first);
             let tenants = folders.split('/').filter(|segment| *segment == TENANT).count();
-            if tenants != 1 || !folders.split('/').all(plain) {
+            if own || tenants != 1 || !folders.split('/').all(plain) {
                 return Err(InvalidPrefix(prefix.clone()));
             }
         }
@@ -169,15 +174,24 @@ mod tests {
     #[test]
     fn a_tenant_reads_nothing_else() {
         let imports = Imports::default();
-        let foreign = ["documents/acm/x", "documents/acme2/x", "imports/other/x", "runs/1/text.json", "imports/x", "doc_1"];
+        let foreign =
+            ["documents/acm/x", "documents/acme2/x", "imports/other/x", "runs/1/text.json", "imports/x", "doc_1"];
         for key in foreign {
             let refused = imports.resolve(&acme(), key).unwrap_err();
             assert_eq!(refused.code(), "document_foreign", "{key}");
             assert!(refused.to_string().contains("imports/acme/"), "{refused}");
         }
-        let unusable =
-            ["", "/imports/acme/x", "imports/acme/../other/x", "imports/acme/", "imports/acme//x", "imports/acme/a\0b",
-             "imports/acme/a\\..\\b", "imports/./acme/x", "imports/acme/a\nb"];
+        let unusable = [
+            "",
+            "/imports/acme/x",
+            "imports/acme/../other/x",
+            "imports/acme/",
+            "imports/acme//x",
+            "imports/acme/a\0b",
+            "imports/acme/a\\..\\b",
+            "imports/./acme/x",
+            "imports/acme/a\nb",
+        ];
         for key in unusable {
             assert_eq!(imports.resolve(&acme(), key).unwrap_err().code(), "document_unusable", "{key:?}");
         }
@@ -186,11 +200,22 @@ mod tests {
 
     #[test]
     fn prefixes_keep_tenants_apart() {
-        for bad in ["imports/", "{tenant}", "a{tenant}/", "../{tenant}/", "/{tenant}/", "{tenant}/{tenant}/", "a//{tenant}/", ""] {
+        for bad in [
+            "imports/",
+            "{tenant}",
+            "a{tenant}/",
+            "../{tenant}/",
+            "/{tenant}/",
+            "{tenant}/{tenant}/",
+            "a//{tenant}/",
+            "",
+            "{tenant}/in/",
+            "runs/{tenant}/",
+        ] {
             assert!(Imports::below(vec![bad.to_owned()]).is_err(), "{bad:?}");
         }
-        let imports = Imports::below(vec!["{tenant}/inbox/".to_owned(), "scans/{tenant}/".to_owned()]).unwrap();
-        assert!(imports.resolve(&acme(), "acme/inbox/a.pdf").is_ok());
+        let imports = Imports::below(vec!["mail/{tenant}/inbox/".to_owned(), "scans/{tenant}/".to_owned()]).unwrap();
+        assert!(imports.resolve(&acme(), "mail/acme/inbox/a.pdf").is_ok());
         assert!(imports.resolve(&acme(), "scans/acme/a.pdf").is_ok());
         assert!(imports.resolve(&acme(), "imports/acme/a.pdf").is_err());
     }

@@ -1,7 +1,7 @@
 //! The dispatcher: takes documents and questions in, releases runs, keeps time, and serves results.
 //!
 //! Reading order: [`submission`] (a document becomes a run), [`clock`] (runs are released, timers fire),
-//! [`results`] (a run becomes a result), [`access`] (who may do what), [`api`] (all of it over HTTP).
+//! [`results`] (a run becomes a result), [`triggers`] (an event becomes a run), [`access`] (who may do what), [`api`] (all of it over HTTP).
 
 pub mod access;
 pub mod adapters;
@@ -16,3 +16,4 @@ pub mod process;
 pub mod results;
 pub mod schedules;
 pub mod submission;
+pub mod triggers;

@@ -27,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
 use crate::api::{Api, Front};
+use crate::imports::Imports;
 use crate::submission::Desk;
+use crate::triggers::Store;
 use crate::{clock, measuring};
 
 /// How long open requests may take after the order to stop.
@@ -175,6 +177,8 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         objects: Arc::clone(&stack.objects),
         access,
         adapters: Adapters::new(Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone()),
+        imports: Imports::default().in_bucket(flags.servers.bucket()),
+        subscriptions: Store::new(Arc::<PostgresLedger>::clone(&ledger)),
         max_upload: flags.max_upload as usize * 1024 * 1024,
         retention: Some(retention),
         front: flags.front,

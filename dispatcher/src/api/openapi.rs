@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, adapters, documents, events, pages, tenants};
+use super::{Problem, adapters, documents, events, pages, subscriptions, tenants, triggers};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -43,6 +43,13 @@ const PROBLEM: &str = "application/problem+json";
         tenants::issue,
         tenants::revoke,
         tenants::audit,
+        triggers::take,
+        triggers::take_s3,
+        subscriptions::list,
+        subscriptions::show,
+        subscriptions::put,
+        subscriptions::remove,
+        subscriptions::test,
     ),
     components(schemas(Problem)),
     tags(
@@ -51,6 +58,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "runs", description = "Questions about documents, and runs of workflows."),
         (name = "problems", description = "What the codes of errors mean."),
         (name = "access", description = "Tenants, their limits and their keys."),
+        (name = "triggers", description = "Events, and what they start.")
     ),
     modifiers(&Common)
 )]

@@ -2,4 +2,5 @@
 
 mod access;
 mod adapters;
+mod events;
 mod server;
