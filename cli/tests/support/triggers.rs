@@ -55,7 +55,7 @@ async fn the_examples_of_the_manual_do_what_it_says() {
     let run = list["runs"][0]["run_id"].as_str().unwrap();
     let accepted = json!({ "run_id": run, "result_url": format!("/api/v1/runs/{run}/result") });
     let result = server.result(&accepted).await;
-    assert_eq!((&result["status"], &result["document"]["file_name"]), (&json!("succeeded"), &json!("Invoice 7.pdf")));
+    assert_eq!((&result["status"], &result["document"]["name"]), (&json!("succeeded"), &json!("Invoice 7.pdf")));
     assert!(
         answers.iter().any(|answer| answer.contains("\"would_start\":{\"workflow\":\"bookkeeping\"")),
         "{answers:?}"

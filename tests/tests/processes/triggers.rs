@@ -71,7 +71,7 @@ async fn a_pdf_that_somebody_puts_into_the_bucket_is_read_once_whoever_tells_of_
     assert_eq!(created.iter().filter(|created| **created).count(), 1, "{created:?}");
     let result = fleet.result(one, run).await;
     assert_eq!(result["status"], "succeeded", "{result}");
-    assert_eq!(result["document"]["file_name"], "Rechnung M\u{e4}rz (7).pdf", "{result}");
+    assert_eq!(result["document"]["name"], "Rechnung M\u{e4}rz (7).pdf", "{result}");
     assert!(result["output"]["total"].is_number(), "{result}");
     let elsewhere = {
         let mut body = notification.clone();
