@@ -91,12 +91,19 @@ impl Store {
         Self { ledger }
     }
 
-    /// A tenant's subscriptions, by name.
+    /// A tenant's subscriptions, by name. One that cannot be read, because another version wrote it, is left out: it must not
+    /// stop the others.
     ///
     /// # Errors
     /// When the ledger is away.
     pub async fn list(&self, tenant: &TenantId) -> Result<Vec<Kept>, Error> {
-        self.ledger.records(KIND, Some(tenant), &Page::first(MOST)).await?.into_iter().map(read).collect()
+        let found = self.ledger.records(KIND, Some(tenant), &Page::first(MOST)).await?;
+        let readable = found.into_iter().filter_map(|stored| {
+            read(stored)
+                .inspect_err(|error| tracing::error!(error = %error, %tenant, "a subscription cannot be read and starts nothing"))
+                .ok()
+        });
+        Ok(readable.collect())
     }
 
     /// A subscription, if that tenant has it.
