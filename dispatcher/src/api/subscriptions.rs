@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Read, Write};
+use super::triggers::schema::{CloudEvent, SubscriptionName, WantedSubscription};
 use super::triggers::{self, ShownRefusal};
 use super::{Api, Problem, body, workflows};
 use crate::triggers::template::Room;
@@ -90,7 +91,8 @@ struct WouldStart {
 type Name = Result<Path<String>, PathRejection>;
 
 /// Makes a subscription, or replaces the one of that name.
-#[utoipa::path(put, path = "/api/v1/subscriptions/{name}", tag = "triggers", request_body = Object,
+#[utoipa::path(put, path = "/api/v1/subscriptions/{name}", tag = "triggers", params(SubscriptionName),
+    request_body = WantedSubscription,
     responses((status = 200, body = ShownSubscription), (status = 201, body = ShownSubscription),
         (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn put(
@@ -136,7 +138,7 @@ async fn read(api: &Api, name: &str, value: Value) -> Result<Subscription, Probl
 }
 
 /// A subscription, and what became of it.
-#[utoipa::path(get, path = "/api/v1/subscriptions/{name}", tag = "triggers",
+#[utoipa::path(get, path = "/api/v1/subscriptions/{name}", tag = "triggers", params(SubscriptionName),
     responses((status = 200, body = ShownSubscription), (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -171,7 +173,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>) -> Result
 }
 
 /// Removes a subscription. Its runs stay.
-#[utoipa::path(delete, path = "/api/v1/subscriptions/{name}", tag = "triggers",
+#[utoipa::path(delete, path = "/api/v1/subscriptions/{name}", tag = "triggers", params(SubscriptionName),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, name: Name) -> Result<StatusCode, Problem> {
     let Path(name) = name?;
@@ -183,7 +185,8 @@ pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, name: 
 
 /// Tells what a subscription would do with an event (or with the first object of a bucket's notification), and starts
 /// nothing.
-#[utoipa::path(post, path = "/api/v1/subscriptions/{name}/test", tag = "triggers", request_body = Object,
+#[utoipa::path(post, path = "/api/v1/subscriptions/{name}/test", tag = "triggers", params(SubscriptionName),
+    request_body = CloudEvent,
     responses((status = 200, body = Trial), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn test(
     State(api): State<Api>,

@@ -19,6 +19,10 @@ use super::{Api, MAX_REQUEST, Problem, body};
 use crate::triggers::starting::{self, Match, Starter};
 use crate::triggers::{Event, Kept, Outcome, Refusal, s3};
 
+pub(super) mod schema;
+
+use schema::{BucketNotification, CloudEvents};
+
 /// Most events of one call.
 const MOST: usize = 1_000;
 
@@ -93,7 +97,7 @@ impl Started {
 
 /// Takes events: CloudEvents 1.0 in their JSON form, one or a list of up to 1,000. Each starts what the tenant's
 /// subscriptions say, once, however often it is sent.
-#[utoipa::path(post, path = "/api/v1/events", tag = "triggers", request_body = Object,
+#[utoipa::path(post, path = "/api/v1/events", tag = "triggers", request_body = CloudEvents,
     responses((status = 202, body = Taken), (status = 400, body = Problem), (status = 415, body = Problem),
         (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn take(
@@ -108,7 +112,7 @@ pub(super) async fn take(
 
 /// Takes a notification of a bucket as Amazon S3, MinIO or EventBridge send it. Each new object becomes an event of the type
 /// `s3.object_created`.
-#[utoipa::path(post, path = "/api/v1/events/s3", tag = "triggers", request_body = Object,
+#[utoipa::path(post, path = "/api/v1/events/s3", tag = "triggers", request_body = BucketNotification,
     responses((status = 202, body = Taken), (status = 400, body = Problem), (status = 422, body = Problem),
         (status = 503, body = Problem)))]
 pub(super) async fn take_s3(

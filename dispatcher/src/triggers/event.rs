@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use protocol::shape::Problems;
 use serde_json::{Map, Value};
 
-/// Longest `id`, `source` and `subject`, in bytes.
+/// Longest `id`, `source` and `subject`, in characters.
 const LONG: usize = 2_048;
 
-/// Longest `type` and name of an extension, in bytes.
+/// Longest `type` and name of an extension, in characters.
 const SHORT: usize = 256;
 
 /// Most attributes of an event, `data` included.
@@ -85,16 +85,18 @@ impl Reading<'_> {
         self.problems.report(format!("{}.{name}", self.path), message, fix);
     }
 
-    /// A text of 1 to `longest` bytes without control characters.
+    /// A text of 1 to `longest` characters without control characters.
     fn text(&mut self, name: &str, longest: usize, required: bool) -> Option<String> {
-        let fix = format!("write a text of 1 to {longest} bytes without control characters");
+        let fix = format!("write a text of 1 to {longest} characters, none of them control characters");
         match self.fields.get(name) {
             None | Some(Value::Null) if !required => None,
             None => {
                 self.wrong(name, "is missing", fix);
                 None
             }
-            Some(Value::String(text)) if (1..=longest).contains(&text.len()) && !text.contains(char::is_control) => {
+            Some(Value::String(text))
+                if (1..=longest).contains(&text.chars().count()) && !text.contains(char::is_control) =>
+            {
                 Some(text.clone())
             }
             Some(_) => {

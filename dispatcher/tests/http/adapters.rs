@@ -1,7 +1,5 @@
 //! How tenants set up the way to their services.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use dispatcher::access::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
