@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Read, Write};
+use super::codes::Code;
 use super::triggers::schema::{CloudEvent, SubscriptionName, WantedSubscription};
 use super::triggers::{self, ShownRefusal};
 use super::{Api, Problem, body, workflows};
@@ -106,7 +107,7 @@ pub(super) async fn put(
     let there = api.subscriptions.list(&caller.tenant).await?;
     if there.len() >= store::MOST && there.iter().all(|kept| kept.name != name) {
         let detail = format!("there are {} subscriptions already; remove one", store::MOST);
-        return Err(Problem::new(StatusCode::CONFLICT, "too_many_subscriptions", detail));
+        return Err(Problem::new(Code::TooManySubscriptions, detail));
     }
     let created = api.subscriptions.put(&caller.tenant, &name, &subscription).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -132,7 +133,7 @@ async fn read(api: &Api, name: &str, value: Value) -> Result<Subscription, Probl
         Some(subscription) if problems.is_empty() => Ok(subscription),
         _ => {
             let detail = "the subscription cannot be used as it is";
-            Err(Problem::invalid("subscription_invalid", detail, problems.into_list()))
+            Err(Problem::invalid(Code::SubscriptionInvalid, detail, problems.into_list()))
         }
     }
 }
@@ -247,10 +248,10 @@ fn event(value: Value) -> Result<Event, Problem> {
     } else {
         Event::read(value, "$", &mut problems)
     };
-    event.ok_or_else(|| Problem::invalid("event_invalid", "the event cannot be used as it is", problems.into_list()))
+    event.ok_or_else(|| Problem::invalid(Code::EventInvalid, "the event cannot be used as it is", problems.into_list()))
 }
 
 fn missing(name: &str) -> Problem {
     let detail = format!("there is no subscription {name:?}; GET /api/v1/subscriptions lists them");
-    Problem::new(StatusCode::NOT_FOUND, "no_such_subscription", detail)
+    Problem::new(Code::NoSuchSubscription, detail)
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::auth::{self, Caller, Write};
+use super::codes::Code;
 use super::{Api, MAX_REQUEST, Problem, body};
 use crate::triggers::starting::{self, Match, Starter};
 use crate::triggers::{Event, Kept, Outcome, Refusal, s3};
@@ -147,7 +148,7 @@ impl Form {
             _ => {
                 let detail =
                     "send application/json, application/cloudevents+json or application/cloudevents-batch+json";
-                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", detail))
+                Err(Problem::new(Code::MediaTypeUnsupported, detail))
             }
         }
     }
@@ -179,7 +180,7 @@ fn read(value: Value, form: Form) -> Result<Vec<Event>, Problem> {
 
 fn invalid(problems: Problems) -> Problem {
     Problem::invalid(
-        "event_invalid",
+        Code::EventInvalid,
         "the events cannot be used as they are; nothing was started",
         problems.into_list(),
     )
@@ -227,7 +228,7 @@ async fn start(
         let (runs, most) = (matches.len(), starting::MOST);
         let detail =
             format!("these events would start {runs} runs, and one call starts at most {most}; send fewer events");
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_runs", detail));
+        return Err(Problem::new(Code::TooManyRuns, detail));
     }
     let starter = starter(api);
     let known = starter.known(tenant, matches).await.map_err(|error| incomplete(&error))?;
@@ -256,5 +257,5 @@ fn incomplete(error: &starting::Error) -> Problem {
     tracing::error!(error = %error, source, "events could not be taken whole");
     let detail =
         "not everything could be started; send the same events again, which starts what is missing and nothing twice";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "events_incomplete", detail).retry_after(AGAIN)
+    Problem::new(Code::EventsIncomplete, detail).retry_after(AGAIN)
 }

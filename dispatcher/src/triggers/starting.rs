@@ -241,6 +241,7 @@ impl Starter {
             Err(error @ objects::Error::InvalidKey(_)) => return refused("document_unusable", error.to_string()),
             Err(error) => return Err(error.into()),
         };
+        let file_name = self.known_name(&tenant, &object, file_name).await;
         let submission = Submission {
             tenant: tenant.clone(),
             file: copy.path.clone(),
@@ -259,6 +260,17 @@ impl Starter {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Starter {
+    /// What a document that was handed in before was called then, unless the event calls it otherwise.
+    async fn known_name(&self, tenant: &TenantId, object: &str, file_name: String) -> String {
+        if object != format!("documents/{tenant}/{file_name}") {
+            return file_name;
+        }
+        let known = self.desk.documents().find(tenant, &format!("doc_{file_name}")).await;
+        known.ok().flatten().map_or(file_name, |document| document.name)
     }
 }
 
