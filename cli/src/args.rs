@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
 use crate::cancel::Cancel;
+use crate::events::Events;
 use crate::logs::Logs;
 use crate::result::Result;
 use crate::retry::Retry;
@@ -14,6 +15,7 @@ use crate::runs::Runs;
 use crate::schedules::Schedules;
 use crate::status::Status;
 use crate::submit::Submit;
+use crate::subscriptions::Subscriptions;
 use crate::usage::Usage;
 use crate::watch::Watch;
 
@@ -59,6 +61,10 @@ pub(crate) enum Command {
     DeadLetters(crate::dead_letters::Command),
     /// Show and change what a fleet starts by the clock.
     Schedules(Schedules),
+    /// Tell a fleet what happened elsewhere.
+    Events(Events),
+    /// Show and change which events start what.
+    Subscriptions(Subscriptions),
 }
 
 /// `flotilla run`

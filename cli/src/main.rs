@@ -10,6 +10,7 @@ mod cancel;
 mod client;
 mod dead_letters;
 mod embedded;
+mod events;
 mod follow;
 mod inspect;
 mod logs;
@@ -28,6 +29,7 @@ mod scratch;
 mod serve;
 mod status;
 mod submit;
+mod subscriptions;
 mod table;
 mod usage;
 mod watch;
@@ -56,5 +58,7 @@ fn main() -> ExitCode {
         args::Command::Inspect(command) => inspect::main(command),
         args::Command::DeadLetters(command) => dead_letters::main(command),
         args::Command::Schedules(command) => schedules::main(&command),
+        args::Command::Events(command) => events::main(&command),
+        args::Command::Subscriptions(command) => subscriptions::main(&command),
     }
 }

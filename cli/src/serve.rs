@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dispatcher::access::Auth;
 use dispatcher::api::Api;
+use dispatcher::imports::Imports;
 use dispatcher::prices::Prices;
+use dispatcher::triggers::Store;
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -56,6 +58,8 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         adapters: embedded.adapters.clone(),
         retention: None,
         front: command.front,
+        imports: Imports::default(),
+        subscriptions: Store::new(embedded.ledger.clone()),
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
         webhooks: embedded.webhooks.clone(),

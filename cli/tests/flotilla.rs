@@ -26,6 +26,8 @@ mod schedules;
 mod serving;
 #[path = "support/state.rs"]
 mod state;
+#[path = "support/triggers.rs"]
+mod triggers;
 #[path = "support/usage.rs"]
 mod usage;
 #[path = "support/workflows.rs"]

@@ -20,8 +20,10 @@ use self::events::Stopping;
 use self::news::News;
 use crate::access::Access;
 use crate::adapters::Adapters;
+use crate::imports::Imports;
 use crate::prices::Prices;
 use crate::submission::Desk;
+use crate::triggers::Store;
 use crate::webhooks::Webhooks;
 
 mod adapters;
@@ -50,7 +52,9 @@ mod schedules;
 mod selection;
 mod server;
 mod stream;
+mod subscriptions;
 mod tenants;
+mod triggers;
 mod upload;
 mod usage;
 mod workflows;
@@ -74,6 +78,10 @@ pub struct Api {
     pub adapters: Adapters,
     /// What consumption costs, as far as it is known.
     pub prices: Arc<Prices>,
+    /// Which objects of the store tenants may have read.
+    pub imports: Imports,
+    /// Which events start what.
+    pub subscriptions: Store,
     /// Largest document that is taken in, in bytes.
     pub max_upload: usize,
     /// How long runs are kept after their end; for ever without.
@@ -105,6 +113,14 @@ impl Api {
             .route("/api/v1/runs/cancel", post(again::cancel_many))
             .route("/api/v1/schedules", get(schedules::list))
             .route("/api/v1/schedules/{name}", get(schedules::show).put(schedules::put).delete(schedules::remove))
+            .route("/api/v1/events", post(triggers::take))
+            .route("/api/v1/events/s3", post(triggers::take_s3))
+            .route("/api/v1/subscriptions", get(subscriptions::list))
+            .route(
+                "/api/v1/subscriptions/{name}",
+                get(subscriptions::show).put(subscriptions::put).delete(subscriptions::remove),
+            )
+            .route("/api/v1/subscriptions/{name}/test", post(subscriptions::test))
             .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
             .route("/api/v1/workflows/{name}", get(workflows::show))
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
@@ -231,6 +247,9 @@ Flotilla: a document and questions in, answers with evidence out.
   PUT    /api/v1/schedules/NAME    start runs by the clock (JSON {workflow, input, cron, time_zone});
                                    GET shows it, DELETE removes it; GET /api/v1/schedules lists them
   GET    /problems                 what the codes of errors mean
+  POST   /api/v1/events            what happened elsewhere (CloudEvents as JSON, one or a list); /api/v1/events/s3 for buckets
+  PUT    /api/v1/subscriptions/NAME  which events start what (JSON {types, filter, workflow, input} or {types, document});
+                                   GET shows it, DELETE removes it, POST .../test tries it; GET /api/v1/subscriptions lists them
   GET    /metrics, /livez, /readyz for Prometheus and probes
 
 Try:

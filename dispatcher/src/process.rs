@@ -28,8 +28,10 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
 use crate::api::{Api, Front};
+use crate::imports::Imports;
 use crate::prices::Prices;
 use crate::submission::Desk;
+use crate::triggers::Store;
 use crate::webhooks::{Webhooks, telling};
 use crate::{clock, measuring};
 
@@ -188,6 +190,8 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         objects: Arc::clone(&stack.objects),
         access,
         adapters: Adapters::new(Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone()),
+        imports: Imports::default().in_bucket(flags.servers.bucket()),
+        subscriptions: Store::new(Arc::<PostgresLedger>::clone(&ledger)),
         max_upload: flags.max_upload as usize * 1024 * 1024,
         retention: Some(retention),
         front: flags.front,

@@ -17,6 +17,7 @@ mod servers;
 // What other test programs have of the same kind.
 #[path = "../../crates/ledger/tests/postgres/cluster.rs"]
 mod cluster;
+#[expect(dead_code, reason = "specs of events put objects into a store")]
 #[path = "chaos/private.rs"]
 mod private;
 #[path = "processes/process.rs"]

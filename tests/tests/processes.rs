@@ -32,5 +32,11 @@ mod stopped;
 mod together;
 #[path = "processes/traces.rs"]
 mod traces;
+#[path = "processes/triggers.rs"]
+mod triggers;
+// What other test programs have of the same kind.
+#[expect(dead_code, reason = "specs of crashes kill other servers, too")]
+#[path = "chaos/private.rs"]
+mod private;
 #[path = "processes/webhooks.rs"]
 mod webhooks;

@@ -174,5 +174,6 @@ pub(crate) fn store_failed(error: objects::Error) -> TaskError {
         objects::Error::NotFound(_) => TaskError::permanent("object_missing", message),
         objects::Error::InvalidKey(_) => TaskError::permanent("object_key_invalid", message),
         objects::Error::Mismatch { .. } => TaskError::permanent("object_changed", message),
+        objects::Error::TooLarge { .. } => TaskError::permanent("object_too_large", message),
     }
 }

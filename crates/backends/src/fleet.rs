@@ -2,7 +2,7 @@
 //!
 //! The same code serves a fleet of processes and the embedded system; only the ports behind it differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +158,14 @@ impl Fleet {
             tracing::warn!(error = %error, "recorded runs could not be published at once");
         }
         Ok(submitted)
+    }
+
+    /// The runs that a tenant's idempotency keys have started, by key.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub async fn runs_by_key(&self, tenant: &TenantId, keys: &[String]) -> Result<HashMap<String, RunId>, Error> {
+        Ok(self.ledger.runs_by_key(tenant, keys).await?)
     }
 
     /// Releases queued runs as far as there is room; returns how many jobs became ready.

@@ -160,6 +160,12 @@ pub enum Error {
 }
 
 impl Servers {
+    /// The bucket where objects lie; `None` when it is a folder.
+    #[must_use]
+    pub fn bucket(&self) -> Option<String> {
+        self.objects.objects_dir.is_none().then(|| self.objects.s3_bucket.clone())
+    }
+
     /// Connects. Redis may come up later: the fleet goes on without it.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { @each $make;
             a_key_records_one_run_per_tenant,
             a_key_used_for_something_else_is_refused,
+            keys_name_the_runs_that_they_started,
             a_thousand_runs_are_submitted_at_once,
             an_unknown_workflow_is_refused,
             a_changed_workflow_needs_another_version,

@@ -20,7 +20,7 @@
 //! Whoever dies between publishing and marking causes a second delivery, never a lost one. Both deliveries carry
 //! the same attempt number, and of an attempt only the first end is recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +91,12 @@ pub trait Ledger: Records + Send + Sync {
     /// # Errors
     /// [`Error::UnknownWorkflow`], [`Error::IdempotencyConflict`] when the key was used with another workflow or input.
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error>;
+
+    /// The runs that a tenant's idempotency keys have started, by key; keys that started none are left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn runs_by_key(&self, tenant: &TenantId, keys: &[String]) -> Result<HashMap<String, RunId>, Error>;
 
     /// Admits up to `limit` queued runs and returns the jobs that became ready: higher priorities first, tenants in
     /// turns according to their weights, and the runs of one tenant in the order of their submission. A tenant at its

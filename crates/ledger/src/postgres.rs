@@ -247,6 +247,11 @@ impl Ledger for PostgresLedger {
         Ok(found.remove(name))
     }
 
+    async fn runs_by_key(&self, tenant: &TenantId, keys: &[String]) -> Result<HashMap<String, RunId>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        submit::by_key(&mut connection, tenant, keys).await
+    }
+
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         Ok(self.start(runs, &Window::of(0), now).await?.submitted)
     }

@@ -189,6 +189,11 @@ impl Ledger for SqliteLedger {
         }
     }
 
+    async fn runs_by_key(&self, tenant: &TenantId, keys: &[String]) -> Result<HashMap<String, RunId>, Error> {
+        let mut connection = self.pools.readers.acquire().await?;
+        submit::by_key(&mut connection, tenant, keys).await
+    }
+
     async fn submit(&self, runs: Vec<NewRun>, now: Timestamp) -> Result<Vec<Submitted>, Error> {
         let mut transaction = self.write().await?;
         let submitted = submit::submit(&mut transaction, &self.workflows, runs.into(), truncated(now)).await?;

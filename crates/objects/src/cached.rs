@@ -132,6 +132,10 @@ impl Objects for Cached {
         self.store.local_file(key).await
     }
 
+    async fn import(&self, key: &str, most: u64) -> Result<LocalFile, Error> {
+        self.store.import(key, most).await
+    }
+
     async fn exists(&self, key: &str) -> Result<bool, Error> {
         self.store.exists(key).await
     }

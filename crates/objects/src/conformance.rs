@@ -46,6 +46,7 @@ macro_rules! conformance_suite {
             every_plain_key_works,
             changed_bytes_are_noticed,
             a_missing_source_file_stores_nothing,
+            what_others_put_there_is_fetched_up_to_a_size,
         );
     };
     (@module #[$test:meta] $open:ident, $module:ident: $($case:ident),+ $(,)?) => {

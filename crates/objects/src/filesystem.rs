@@ -115,6 +115,20 @@ impl Objects for Filesystem {
         }
     }
 
+    async fn import(&self, key: &str, most: u64) -> Result<LocalFile, Error> {
+        key::check_foreign(key)?;
+        let path = self.root.join(key);
+        let asked = path.clone();
+        let found = blocking(key, move || fs::metadata(asked)).await.map_err(missing_is_not_found)?;
+        if !found.is_file() {
+            return Err(Error::NotFound(key.to_owned()));
+        }
+        if found.len() > most {
+            return Err(Error::TooLarge { key: key.to_owned(), most });
+        }
+        Ok(LocalFile::in_place(path))
+    }
+
     async fn exists(&self, key: &str) -> Result<bool, Error> {
         let path = self.path(key)?;
         match blocking(key, move || fs::metadata(path)).await.map_err(missing_is_not_found) {

@@ -50,6 +50,13 @@ pub trait Objects: Send + Sync {
     /// [`Error::NotFound`], [`Error::Io`].
     async fn local_file(&self, key: &str) -> Result<LocalFile, Error>;
 
+    /// The same for an object that somebody else put there: under any name that cannot leave the store, spaces and
+    /// other languages included, and of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`], [`Error::NotFound`], [`Error::TooLarge`], [`Error::Io`].
+    async fn import(&self, key: &str, most: u64) -> Result<LocalFile, Error>;
+
     /// Whether there is something under a key.
     ///
     /// # Errors
@@ -110,6 +117,14 @@ pub enum Error {
         expected: String,
         /// What the bytes have.
         found: String,
+    },
+    /// The object is larger than whoever asked wants to have.
+    #[error("object {key:?} is larger than {most} bytes")]
+    TooLarge {
+        /// The key.
+        key: String,
+        /// What was allowed.
+        most: u64,
     },
     /// The store failed.
     #[error("object store failed on {key:?}")]

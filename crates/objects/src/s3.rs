@@ -59,6 +59,16 @@ impl S3 {
     /// What the server calls the object.
     fn path(&self, key: &str) -> Result<String, Error> {
         key::check(key)?;
+        self.below(key)
+    }
+
+    /// The same for an object that somebody else put there.
+    fn foreign_path(&self, key: &str) -> Result<String, Error> {
+        key::check_foreign(key)?;
+        self.below(key)
+    }
+
+    fn below(&self, key: &str) -> Result<String, Error> {
         let path = format!("{}{key}", self.prefix);
         if path.len() <= LONGEST_KEY { Ok(path) } else { Err(Error::InvalidKey(key.to_owned())) }
     }
@@ -112,6 +122,27 @@ async fn read(download: &mut Download) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// A file with what comes, as long as that is not more than `most` bytes.
+async fn copy(mut download: Download, key: &str, most: u64) -> Result<LocalFile, Error> {
+    let too_large = || Error::TooLarge { key: key.to_owned(), most };
+    if download.size() as u64 > most {
+        return Err(too_large());
+    }
+    let (file, path) = tempfile::NamedTempFile::new().map_err(broken(key))?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
+    let mut come = 0;
+    while let Some(chunk) = download.next().await? {
+        come += chunk.as_ref().len() as u64;
+        if come > most {
+            return Err(too_large());
+        }
+        file.write_all(chunk.as_ref()).await.map_err(broken(key))?;
+    }
+    file.flush().await.map_err(broken(key))?;
+    download.check_stored_hash()?;
+    Ok(LocalFile::copy(path))
+}
+
 #[async_trait]
 impl Objects for S3 {
     async fn put(&self, key: &str, bytes: &[u8], media_type: &str) -> Result<ArtifactRef, Error> {
@@ -125,29 +156,25 @@ impl Objects for S3 {
     }
 
     async fn get(&self, key: &str) -> Result<Vec<u8>, Error> {
-        let mut download = Download::begin(self, key).await?;
+        let mut download = Download::begin(self, key, self.path(key)?).await?;
         let bytes = read(&mut download).await?;
         download.check_stored_hash()?;
         Ok(bytes)
     }
 
     async fn get_checked(&self, artifact: &ArtifactRef) -> Result<Vec<u8>, Error> {
-        let mut download = Download::begin(self, &artifact.key).await?;
+        let mut download = Download::begin(self, &artifact.key, self.path(&artifact.key)?).await?;
         let bytes = read(&mut download).await?;
         download.check_hash(&artifact.sha256)?;
         Ok(bytes)
     }
 
     async fn local_file(&self, key: &str) -> Result<LocalFile, Error> {
-        let mut download = Download::begin(self, key).await?;
-        let (file, path) = tempfile::NamedTempFile::new().map_err(broken(key))?.into_parts();
-        let mut file = tokio::fs::File::from_std(file);
-        while let Some(chunk) = download.next().await? {
-            file.write_all(chunk.as_ref()).await.map_err(broken(key))?;
-        }
-        file.flush().await.map_err(broken(key))?;
-        download.check_stored_hash()?;
-        Ok(LocalFile::copy(path))
+        copy(Download::begin(self, key, self.path(key)?).await?, key, u64::MAX).await
+    }
+
+    async fn import(&self, key: &str, most: u64) -> Result<LocalFile, Error> {
+        copy(Download::begin(self, key, self.foreign_path(key)?).await?, key, most).await
     }
 
     async fn exists(&self, key: &str) -> Result<bool, Error> {

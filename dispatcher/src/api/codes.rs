@@ -169,6 +169,18 @@ codes! {
         "The schedule cannot be used; `errors` names every reason." "Correct them.";
     NoSuchSchedule "no_such_schedule" NOT_FOUND "No such schedule"
         "There is no such schedule." "`GET /api/v1/schedules` lists them.";
+    EventInvalid "event_invalid" UNPROCESSABLE_ENTITY "Invalid event"
+        "An event, or the notification of a bucket, cannot be used; `errors` names every reason, and nothing was started." "Correct them.";
+    TooManyRuns "too_many_runs" UNPROCESSABLE_ENTITY "Too many runs"
+        "The events of the call would start more than 1,000 runs." "Send fewer events at a time.";
+    EventsIncomplete "events_incomplete" SERVICE_UNAVAILABLE "Not everything started"
+        "Something was away, and not everything that the events start could be started." "Send the same again after the time in `Retry-After`: that starts what is missing, and nothing twice.";
+    SubscriptionInvalid "subscription_invalid" UNPROCESSABLE_ENTITY "Invalid subscription"
+        "The subscription cannot be used; `errors` names every reason." "Correct them.";
+    TooManySubscriptions "too_many_subscriptions" CONFLICT "Too many subscriptions"
+        "The tenant has as many subscriptions as there can be." "Remove one.";
+    NoSuchSubscription "no_such_subscription" NOT_FOUND "No such subscription"
+        "There is no such subscription." "`GET /api/v1/subscriptions` lists them.";
     SelectionInvalid "selection_invalid" UNPROCESSABLE_ENTITY "Unclear selection"
         "It is not clear which dead letters or runs are meant, or a field beside it is wrong." "Send exactly one of `ids`, `queue`, `all`, or for runs of `filter` and `all`.";
     NoSuchDocument "no_such_document" NOT_FOUND "No such document"

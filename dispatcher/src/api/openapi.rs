@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, adapters, again, documents, events, lists, pages, tenants, usage};
+use super::{Problem, adapters, again, documents, events, lists, pages, subscriptions, tenants, triggers, usage};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -49,6 +49,13 @@ const PROBLEM: &str = "application/problem+json";
         tenants::issue,
         tenants::revoke,
         tenants::audit,
+        triggers::take,
+        triggers::take_s3,
+        subscriptions::list,
+        subscriptions::show,
+        subscriptions::put,
+        subscriptions::remove,
+        subscriptions::test,
     ),
     components(schemas(Problem)),
     tags(
@@ -57,6 +64,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "runs", description = "Questions about documents, runs of workflows, and what they consumed."),
         (name = "problems", description = "What the codes of errors mean."),
         (name = "access", description = "Tenants, their limits and their keys."),
+        (name = "triggers", description = "Events, and what they start.")
     ),
     modifiers(&Common)
 )]

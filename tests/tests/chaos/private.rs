@@ -174,6 +174,14 @@ impl S3 {
         format!("http://127.0.0.1:{}", self.ports[0])
     }
 
+    /// Puts an object there as somebody else would, under a name of any kind.
+    pub(crate) async fn put(&self, client: &reqwest::Client, path: &str, bytes: Vec<u8>) {
+        let filer = self.ports[SERVICES.iter().position(|service| *service == "filer.port").unwrap()];
+        let url = format!("http://127.0.0.1:{filer}/buckets/specs/{path}");
+        let answer = client.put(url).body(bytes).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
     pub(crate) fn kill(&mut self) {
         self.server.kill();
     }

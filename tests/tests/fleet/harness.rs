@@ -12,7 +12,9 @@ use broker::{Broker, Depth, Message};
 use dispatcher::access::{Access, Vault};
 use dispatcher::adapters::Adapters;
 use dispatcher::api::{Api, Front};
+use dispatcher::imports::Imports;
 use dispatcher::submission::Desk;
+use dispatcher::triggers::Store;
 use dispatcher::webhooks::{Webhooks, telling};
 use ledger::records::Records;
 use ledger::{Ledger, NewRun, RunRecord, Schedule};
@@ -176,6 +178,8 @@ impl TestFleet {
             access: Access::new(Arc::clone(&self.ledger), Arc::clone(&self.ports.coordination), false),
             adapters: Adapters::new(Arc::clone(&self.ledger), Vault::new(&"5e".repeat(32)).unwrap()),
             prices: Arc::default(),
+            imports: Imports::default(),
+            subscriptions: Store::new(Arc::clone(&self.ledger)),
             max_upload: MAX_UPLOAD,
             retention: Some(Duration::from_secs(24 * 60 * 60)),
             front: Front::default(),

@@ -13,7 +13,7 @@ use protocol::workflow::queues;
 use protocol::{RunEvent, RunId, RunState, TaskState, TenantId};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use specs::Berth;
+use specs::{Berth, Servers};
 
 use crate::process::{LOOK, Process, command};
 
@@ -81,9 +81,14 @@ impl Document {
 impl Fleet {
     /// The servers, with an up-to-date schema and no process yet.
     pub(crate) async fn without_processes() -> Self {
+        Self::at(Servers::shared()).await
+    }
+
+    /// The same at other servers.
+    pub(crate) async fn at(servers: Servers) -> Self {
         // Plain HTTP on this machine: no certificates, but the client wants a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let berth = Berth::take();
+        let berth = Berth::at(servers);
         let migrated = command(&berth, "dispatcher").arg("migrate").output().unwrap();
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         let ledger = berth.database().connect().await.unwrap();
@@ -113,7 +118,8 @@ impl Fleet {
 
     /// Posts JSON; returns what came back.
     pub(crate) async fn post(&self, dispatcher: &Process, path: &str, body: &Value) -> (StatusCode, Value) {
-        let response = self.client.post(dispatcher.url(path)).json(body).send().await.unwrap();
+        let call = self.client.post(dispatcher.url(path)).timeout(PATIENCE);
+        let response = call.json(body).send().await.unwrap();
         let status = response.status();
         let text = response.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))

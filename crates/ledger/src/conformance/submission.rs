@@ -34,6 +34,20 @@ pub async fn a_key_used_for_something_else_is_refused(ledger: Subject) {
     assert_eq!(ledger.admit(10, at(2)).await.unwrap().len(), 1);
 }
 
+/// Keys are looked up without a submission, each tenant's own.
+pub async fn keys_name_the_runs_that_they_started(ledger: Subject) {
+    ledger.register(&single()).await.unwrap();
+    let (first, second) = (keyed("a", 1), keyed("b", 2));
+    let foreign = NewRun { tenant: tenant("other"), ..keyed("c", 3) };
+    let expected = [("a".to_owned(), first.id), ("b".to_owned(), second.id)];
+    ledger.submit(vec![first, second, foreign, new_run(json!(4))], at(0)).await.unwrap();
+
+    let keys = ["a", "b", "c", "d"].map(str::to_owned);
+    let default = TenantId::default_tenant();
+    assert_eq!(ledger.runs_by_key(&default, &keys).await.unwrap(), expected.into_iter().collect());
+    assert!(ledger.runs_by_key(&default, &[]).await.unwrap().is_empty());
+}
+
 /// One call records them all, in order.
 pub async fn a_thousand_runs_are_submitted_at_once(ledger: Subject) {
     ledger.register(&flow(&[("a", &[]), ("b", &["a"])])).await.unwrap();

@@ -199,3 +199,21 @@ async fn first_uses(connection: &mut PgConnection, runs: &[NewRun]) -> Result<Ha
     });
     found.collect()
 }
+
+/// The runs that these keys of a tenant have started.
+pub(super) async fn by_key(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    keys: &[String],
+) -> Result<HashMap<String, RunId>, Error> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = sqlx::query("SELECT idempotency_key, id FROM runs WHERE tenant = $1 AND idempotency_key = ANY($2)");
+    let rows = query.bind(tenant.as_str()).bind(keys).fetch_all(connection).await?;
+    let found = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok((columns.get()?, RunId::from_uuid(columns.id()?)))
+    });
+    found.collect()
+}

@@ -92,3 +92,26 @@ async fn first_uses(connection: &mut SqliteConnection, runs: &[NewRun]) -> Resul
     }
     Ok(found)
 }
+
+/// The runs that these keys of a tenant have started.
+pub(super) async fn by_key(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    keys: &[String],
+) -> Result<HashMap<String, RunId>, Error> {
+    let mut found = HashMap::new();
+    for keys in keys.chunks(ROWS) {
+        let mut query = QueryBuilder::new("SELECT idempotency_key, id FROM runs WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND idempotency_key IN (");
+        let mut list = query.separated(", ");
+        for key in keys {
+            list.push_bind(key.as_str());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let mut columns = Columns::of(&row);
+            found.insert(columns.get()?, RunId::from_uuid(columns.id()?));
+        }
+    }
+    Ok(found)
+}

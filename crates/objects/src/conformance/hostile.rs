@@ -102,3 +102,20 @@ pub async fn a_missing_source_file_stores_nothing(store: Store) {
     assert_eq!(get(&store, "old").await, b"abc");
     assert!(!store.exists("new").await.expect("the store is there"));
 }
+
+/// Another's object is fetched up to the size that is asked for, and a name can neither leave the store nor be made up.
+pub async fn what_others_put_there_is_fetched_up_to_a_size(store: Store) {
+    put(&store, "imports/acme/scan.pdf", b"abcd").await;
+    let copy = store.import("imports/acme/scan.pdf", 4).await.expect("it is there");
+    assert_eq!(std::fs::read(&copy.path).expect("the file is there"), b"abcd");
+    let large = store.import("imports/acme/scan.pdf", 3).await.err();
+    assert!(matches!(&large, Some(Error::TooLarge { most: 3, .. })), "{large:?}");
+    for key in ["imports/acme/M\u{e4}rz 2026 (1).pdf", "imports/acme", "nothing"] {
+        let missing = store.import(key, 4).await.err();
+        assert!(matches!(&missing, Some(Error::NotFound(named)) if named == key), "{key:?}: {missing:?}");
+    }
+    for key in ["", "/a", "../a", "a/../b", "a//b", "a\0b", "a\\b", "~incoming/x", "a/"] {
+        let refused = store.import(key, 4).await.err();
+        assert!(matches!(&refused, Some(Error::InvalidKey(named)) if named == key), "{key:?}: {refused:?}");
+    }
+}

@@ -17,8 +17,9 @@ pub(super) struct Download {
 }
 
 impl Download {
-    pub(super) async fn begin(store: &S3, key: &str) -> Result<Self, Error> {
-        let request = store.client.get_object().bucket(&store.bucket).key(store.path(key)?);
+    /// Asks for the object that callers know as `key` and the server as `path`.
+    pub(super) async fn begin(store: &S3, key: &str, path: String) -> Result<Self, Error> {
+        let request = store.client.get_object().bucket(&store.bucket).key(path);
         let object = request.send().await.map_err(|error| Failure::from(error).of(key))?;
         Ok(Self {
             key: key.to_owned(),
