@@ -80,7 +80,9 @@ impl Embedded {
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(fleet::topology(DELIVERY_LIMIT)));
         let fleet = Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination));
         let fleet = fleet.with_traces(traces.clone());
-        fleet.register(&protocol::stages::pipeline()).await?;
+        for workflow in protocol::stages::builtin() {
+            fleet.register(&workflow).await?;
+        }
 
         let tasks = Tasks::new(shutdown.clone());
         let ports = Ports {

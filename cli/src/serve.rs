@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dispatcher::access::Auth;
 use dispatcher::adapters::Adapters;
-use dispatcher::api::Api;
+use dispatcher::api::{Api, Compat};
 use service::Shutdown;
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
@@ -23,9 +23,13 @@ pub(crate) fn main(command: Serve) -> ExitCode {
     if let Err(error) = command.engine.check() {
         return run::refuse(&error);
     }
+    let compat = match command.compat.settings("embedded") {
+        Ok(compat) => compat,
+        Err(error) => return run::refuse(&error.into()),
+    };
     let served = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(command, shutdown))
+        runtime.block_on(serve(command, compat, shutdown))
     });
     match served {
         // A server that is asked to stop has done its work.
@@ -34,7 +38,7 @@ pub(crate) fn main(command: Serve) -> ExitCode {
     }
 }
 
-async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn serve(command: Serve, compat: Compat, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
     let metrics = Metrics::install()?;
@@ -55,6 +59,7 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         front: command.front,
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
+        compat,
     };
     let address = listener.local_addr()?;
     let scheme = if api.front.tls_cert.is_some() { "https" } else { "http" };

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "support/compat.rs"]
+mod compat;
+#[path = "support/compat_manual.rs"]
+mod compat_manual;
 #[path = "support/crash.rs"]
 mod crash;
 #[path = "support/documents.rs"]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
-use crate::api::{Api, Front};
+use crate::api::{Api, CompatFlags, Front};
 use crate::submission::Desk;
 use crate::{clock, measuring};
 
@@ -64,6 +64,8 @@ struct Flags {
     gate: Gate,
     #[command(flatten)]
     front: Front,
+    #[command(flatten)]
+    compat: CompatFlags,
     /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
     /// with the scope "operate".
     #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_DISPATCHER_METRICS_ADDR")]
@@ -152,6 +154,7 @@ async fn create_key(database: &Database, wanted: CreateKey) -> anyhow::Result<()
 }
 
 async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+    let compat = flags.compat.settings("fleet")?;
     let metrics = Metrics::install()?;
     let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
     let (traces, exporter) = flags.tracing.start("dispatcher", &name)?;
@@ -161,7 +164,9 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let access = flags.gate.open(Arc::clone(&shared), Arc::clone(&stack.coordination), Auth::Keys).await?;
     let fleet = Fleet::new(shared, Arc::clone(&stack.broker), Arc::clone(&stack.coordination));
     let fleet = fleet.with_traces(traces);
-    fleet.register(&protocol::stages::pipeline()).await?;
+    for workflow in protocol::stages::builtin() {
+        fleet.register(&workflow).await?;
+    }
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
     let incoming = incoming(flags.incoming_dir, listener.local_addr()?);
@@ -178,6 +183,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         max_upload: flags.max_upload as usize * 1024 * 1024,
         retention: Some(retention),
         front: flags.front,
+        compat,
         metrics: metrics.clone(),
     };
     let tasks = Tasks::new(shutdown.clone());

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use ledger::Submitted;
 use protocol::TenantId;
 use protocol::shape::{Field, Problems};
-use protocol::stages::PIPELINE;
+use protocol::stages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -165,7 +165,7 @@ async fn read(api: &Api, tenant: &TenantId, mut value: Value, many: bool) -> Res
         }
     }
     for (name, paths) in named {
-        let (message, fix) = if name == PIPELINE {
+        let (message, fix) = if stages::is_builtin(&name) {
             let fix = "send a form with the document as `file`, or name a stored one as `document`";
             ("takes a document".to_owned(), fix.to_owned())
         } else if workflows::find(api, &name).await?.is_none() {

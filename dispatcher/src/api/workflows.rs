@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
 use protocol::Workflow;
-use protocol::stages::PIPELINE;
+use protocol::stages;
 use serde::Serialize;
 
 use super::auth::{Caller, Operate, Read};
@@ -29,8 +29,8 @@ pub(super) async fn register(
     let workflow = Workflow::read(body::json(request, body::SMALL).await?).map_err(|problems| {
         Problem::invalid(Code::WorkflowInvalid, "the workflow cannot be used as it is", problems)
     })?;
-    if workflow.name == PIPELINE {
-        let detail = format!("{PIPELINE:?} is the document workflow itself; give yours another name");
+    if stages::is_builtin(&workflow.name) {
+        let detail = format!("{:?} is built in; give yours another name", workflow.name);
         return Err(Problem::new(Code::WorkflowReserved, detail));
     }
     let known = api.fleet.workflow(&workflow.name).await?;

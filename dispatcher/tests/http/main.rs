@@ -2,5 +2,6 @@
 
 mod access;
 mod adapters;
+mod compat;
 mod server;
 mod streams;
