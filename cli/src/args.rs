@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Read one document and print the answers.
     Run(Run),
     /// Keep the whole system running in this process and serve it over HTTP.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Hand documents to a running fleet.
     Submit(Submit),
     /// Show where a run of a fleet stands.

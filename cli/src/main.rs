@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
     match args.command {
         args::Command::Run(command) => run::main(command),
-        args::Command::Serve(command) => serve::main(command),
+        args::Command::Serve(command) => serve::main(*command),
         args::Command::Submit(command) => submit::main(&command),
         args::Command::Status(command) => status::main(&command),
         args::Command::Watch(command) => watch::main(&command),
