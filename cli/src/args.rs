@@ -128,6 +128,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) front: dispatcher::api::Front,
     #[command(flatten)]
+    pub(crate) compat: dispatcher::api::CompatFlags,
+    #[command(flatten)]
     pub(crate) engine: Engine,
     #[command(flatten)]
     pub(crate) tracing: service::traces::Tracing,

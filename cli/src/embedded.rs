@@ -94,7 +94,9 @@ impl Embedded {
         let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault.clone(), engine.outbound.policy());
         let adapters = Adapters::new(Arc::clone(&ledger), vault);
         let fleet = fleet.with_traces(traces.clone()).with_audience(Arc::new(webhooks.clone()));
-        fleet.register(&protocol::stages::pipeline()).await?;
+        for workflow in protocol::stages::builtin() {
+            fleet.register(&workflow).await?;
+        }
         fleet.register(&protocol::webhooks::workflow()).await?;
 
         let tasks = Tasks::new(shutdown.clone());

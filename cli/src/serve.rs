@@ -26,9 +26,13 @@ pub(crate) fn main(command: Serve) -> ExitCode {
     if let Err(error) = command.engine.check() {
         return run::refuse(&error);
     }
+    let imports = match command.compat.imports() {
+        Ok(imports) => imports,
+        Err(error) => return run::refuse(&error.into()),
+    };
     let served = Shutdown::signals().map_err(anyhow::Error::from).and_then(|shutdown| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(command, shutdown))
+        runtime.block_on(serve(command, imports, shutdown))
     });
     match served {
         // A server that is asked to stop has done its work.
@@ -37,7 +41,7 @@ pub(crate) fn main(command: Serve) -> ExitCode {
     }
 }
 
-async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn serve(command: Serve, imports: Imports, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(command.listen).await.with_context(|| format!("cannot listen on {}", command.listen))?;
     let metrics = Metrics::install()?;
@@ -58,11 +62,12 @@ async fn serve(command: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         adapters: embedded.adapters.clone(),
         retention: None,
         front: command.front,
-        imports: Imports::default(),
+        imports,
         subscriptions: Store::new(embedded.ledger.clone()),
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
         webhooks: embedded.webhooks.clone(),
+        compat: command.compat.settings("embedded"),
     };
     let address = listener.local_addr()?;
     let scheme = if api.front.tls_cert.is_some() { "https" } else { "http" };

@@ -4,6 +4,10 @@
 
 #[path = "support/again.rs"]
 mod again;
+#[path = "support/compat.rs"]
+mod compat;
+#[path = "support/compat_manual.rs"]
+mod compat_manual;
 #[path = "support/crash.rs"]
 mod crash;
 #[path = "support/documents.rs"]

@@ -31,6 +31,7 @@ mod again;
 mod auth;
 mod body;
 mod codes;
+mod compat;
 mod conditional;
 mod dead_letters;
 mod documents;
@@ -60,6 +61,7 @@ mod usage;
 mod workflows;
 
 pub use codes::Code;
+pub use compat::{Compat, CompatFlags, ImportPrefix};
 pub use front::{Front, Origin, TlsError};
 pub use problem::Problem;
 
@@ -88,6 +90,8 @@ pub struct Api {
     pub retention: Option<Duration>,
     /// How clients reach the API.
     pub front: Front,
+    /// How the addresses of the replaced system behave.
+    pub compat: Compat,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
     /// Where tenants are told about their runs.
@@ -102,7 +106,9 @@ impl Api {
     fn router(self, news: News, stopping: Stopping) -> Router {
         let front = Arc::new(self.front.clone());
         let limit = self.max_upload.saturating_add(MAX_REQUEST);
-        let room = from_fn_with_state(Arc::new(Semaphore::new(upload::AT_ONCE)), upload::admit);
+        let uploads = Arc::new(Semaphore::new(upload::AT_ONCE));
+        let room = from_fn_with_state(Arc::clone(&uploads), upload::admit);
+        let compat = compat::routes(&self, uploads);
         let identified = from_fn_with_state(self.clone(), auth::identify);
         Router::new()
             .route("/api/v1/runs", post(runs::submit).route_layer(room.clone()).get(lists::list))
@@ -150,6 +156,7 @@ impl Api {
             .route("/internal/v1/adapters/{tenant}/{id}", get(internal::adapter))
             .route("/metrics", get(metrics))
             .route_layer(identified)
+            .merge(compat)
             // From here on, nobody is asked who they are.
             .route("/", get(welcome))
             .route("/api/v1/openapi.json", get(openapi::document))
@@ -161,9 +168,7 @@ impl Api {
             .fallback(async || {
                 Problem::new(Code::NoSuchRoute, "there is nothing at this address; GET / lists what there is")
             })
-            .method_not_allowed_fallback(async || {
-                Problem::new(Code::MethodNotAllowed, "this address knows other methods; GET / lists them")
-            })
+            .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(limit))
             .layer(Extension(news))
             .layer(Extension(stopping))
@@ -199,6 +204,10 @@ impl Api {
         }
         Ok(())
     }
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "this address knows other methods; GET / lists them")
 }
 
 /// Whether runs can be taken in: the ledger answers.
@@ -251,6 +260,11 @@ Flotilla: a document and questions in, answers with evidence out.
   PUT    /api/v1/subscriptions/NAME  which events start what (JSON {types, filter, workflow, input} or {types, document});
                                    GET shows it, DELETE removes it, POST .../test tries it; GET /api/v1/subscriptions lists them
   GET    /metrics, /livez, /readyz for Prometheus and probes
+
+As the replaced system had them (docs/compatibility.md):
+  POST   /prompt-studio/process, /extract, /extract/async, /index, /answer-prompt, /single-pass-extraction,
+         /summarize, /api/v2/workflows/execute
+  GET    /extract/status/RUN
 
 Try:
   curl -F file=@invoice.pdf http://HOST/api/v1/runs

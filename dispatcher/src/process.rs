@@ -27,8 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Auth, Gate, NewKey, Scope, Scopes};
 use crate::adapters::Adapters;
-use crate::api::{Api, Front};
-use crate::imports::Imports;
+use crate::api::{Api, CompatFlags, Front};
 use crate::prices::Prices;
 use crate::submission::Desk;
 use crate::triggers::Store;
@@ -74,6 +73,8 @@ struct Flags {
     front: Front,
     #[command(flatten)]
     outbound: Outbound,
+    #[command(flatten)]
+    compat: CompatFlags,
     /// Serve `/metrics`, `/livez` and `/readyz` here, too, for whoever reaches it. On the other port, `/metrics` needs a key
     /// with the scope "operate".
     #[arg(long, value_name = "ADDR:PORT", env = "FLOTILLA_DISPATCHER_METRICS_ADDR")]
@@ -162,6 +163,7 @@ async fn create_key(database: &Database, wanted: CreateKey) -> anyhow::Result<()
 }
 
 async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+    let compat = flags.compat.settings("fleet");
     let metrics = Metrics::install()?;
     let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
     let (traces, exporter) = flags.tracing.start("dispatcher", &name)?;
@@ -173,7 +175,9 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let (kept, vault) = (Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone());
     let webhooks = Webhooks::new(kept, vault, flags.outbound.policy());
     let fleet = fleet.with_traces(traces).with_audience(Arc::new(webhooks.clone()));
-    fleet.register(&protocol::stages::pipeline()).await?;
+    for workflow in protocol::stages::builtin() {
+        fleet.register(&workflow).await?;
+    }
     fleet.register(&protocol::webhooks::workflow()).await?;
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
@@ -190,11 +194,12 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         objects: Arc::clone(&stack.objects),
         access,
         adapters: Adapters::new(Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone()),
-        imports: Imports::default().in_bucket(flags.servers.bucket()),
+        imports: flags.compat.imports()?.in_bucket(flags.servers.bucket()),
         subscriptions: Store::new(Arc::<PostgresLedger>::clone(&ledger)),
         max_upload: flags.max_upload as usize * 1024 * 1024,
         retention: Some(retention),
         front: flags.front,
+        compat,
         metrics: metrics.clone(),
         webhooks: webhooks.clone(),
     };

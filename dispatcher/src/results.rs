@@ -88,7 +88,8 @@ fn stage_errors(record: &RunRecord) -> BTreeMap<String, ResultError> {
     errors
 }
 
-fn output<T: Task>(record: &RunRecord) -> Option<&Payload> {
+/// What a task of the run left behind, if it did.
+pub(crate) fn output<T: Task>(record: &RunRecord) -> Option<&Payload> {
     let task_run = record.run.tasks.iter().find(|task_run| task_run.task == T::NAME && task_run.index.is_none())?;
     task_run.output.as_ref()
 }

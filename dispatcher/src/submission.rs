@@ -105,11 +105,19 @@ impl Desk {
         &self.incoming
     }
 
-    /// Stores the document and records the run.
+    /// Stores the document and records a run of the document workflow.
     ///
     /// # Errors
     /// [`Error`]; nothing was recorded then.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, Error> {
+        self.submit_to(stages::PIPELINE, submission).await
+    }
+
+    /// The same for any workflow that begins with a document.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was recorded then.
+    pub async fn submit_to(&self, workflow: &str, submission: Submission) -> Result<Submitted, Error> {
         let Submission { tenant, file, file_name, mut request, idempotency_key, priority } = submission;
         let sha256 = hash(&file).await?;
         request = about(request, &tenant, file_name, sha256)?;
@@ -117,7 +125,7 @@ impl Desk {
         let run = NewRun {
             id: RunId::new(),
             tenant,
-            workflow: stages::PIPELINE.to_owned(),
+            workflow: workflow.to_owned(),
             input: input(serde_json::to_value(&request)?, self.objects.as_ref()).await?,
             idempotency_key,
             priority,

@@ -1,4 +1,4 @@
-//! The built-in document workflow: six stages and how they hang together.
+//! The built-in workflows: the six stages and how they hang together.
 //!
 //! One stage is one file here (its contract) and one of the same name in `worker/src/stages/` (the deed).
 
@@ -18,28 +18,75 @@ pub use evaluate::Evaluate;
 pub use extract_text::ExtractText;
 pub use generate_digraph::GenerateDigraph;
 
-use crate::workflow::Workflow;
 use crate::workflow::queues::{API_PROCESSING, DEFAULT, FILE_PROCESSING};
+use crate::workflow::{TaskHandle, Workflow};
 
-/// Name of the built-in workflow.
+/// Name of the document workflow: all six stages.
 pub const PIPELINE: &str = "prompt-studio-pipeline";
 
-/// The built-in workflow. Retries, delays and time limits are those the replaced system promised.
+/// Name of the workflow that reads a document and does nothing else.
+pub const TEXT_EXTRACTION: &str = "text-extraction";
+
+/// Name of the workflow that reads a document and makes it searchable.
+pub const INDEXING: &str = "indexing";
+
+/// The workflows that every fleet has.
 #[must_use]
-pub fn pipeline() -> Workflow {
-    let minutes = |n: u64| Duration::from_secs(60 * n);
-    let seconds = Duration::from_secs;
-    let mut flow = Workflow::named(PIPELINE).sticky();
-    let text =
-        flow.task::<ExtractText>().queue(FILE_PROCESSING).timeout(minutes(10)).retries(3).retry_delay(seconds(2)).add();
-    let chunks = flow
-        .task::<ChunkEmbed>()
+pub fn builtin() -> [Workflow; 3] {
+    [pipeline(), text_extraction(), indexing()]
+}
+
+/// Whether a workflow of that name is built in. All of them take a document.
+#[must_use]
+pub fn is_builtin(name: &str) -> bool {
+    matches!(name, PIPELINE | TEXT_EXTRACTION | INDEXING)
+}
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn minutes(n: u64) -> Duration {
+    seconds(60 * n)
+}
+
+/// The first stage alone.
+#[must_use]
+pub fn text_extraction() -> Workflow {
+    let mut flow = Workflow::named(TEXT_EXTRACTION);
+    let _ = read(&mut flow);
+    flow
+}
+
+/// The first two stages.
+#[must_use]
+pub fn indexing() -> Workflow {
+    let mut flow = Workflow::named(INDEXING).sticky();
+    let text = read(&mut flow);
+    let _ = index(&mut flow, &text);
+    flow
+}
+
+fn read(flow: &mut Workflow) -> TaskHandle<ExtractText> {
+    flow.task::<ExtractText>().queue(FILE_PROCESSING).timeout(minutes(10)).retries(3).retry_delay(seconds(2)).add()
+}
+
+fn index(flow: &mut Workflow, text: &TaskHandle<ExtractText>) -> TaskHandle<ChunkEmbed> {
+    flow.task::<ChunkEmbed>()
         .queue(FILE_PROCESSING)
-        .after(&text)
+        .after(text)
         .timeout(minutes(15))
         .retries(2)
         .retry_delay(seconds(2))
-        .add();
+        .add()
+}
+
+/// The document workflow. Retries, delays and time limits are those the replaced system promised.
+#[must_use]
+pub fn pipeline() -> Workflow {
+    let mut flow = Workflow::named(PIPELINE).sticky();
+    let text = read(&mut flow);
+    let chunks = index(&mut flow, &text);
     let graph = flow
         .task::<GenerateDigraph>()
         .queue(DEFAULT)
@@ -96,5 +143,16 @@ mod tests {
         let in_order: Vec<&str> = flow.tasks.iter().map(|task| task.name.as_str()).collect();
         assert_eq!(in_order, names());
         assert_eq!(flow.ancestors("collate").len(), 5);
+    }
+
+    #[test]
+    fn the_smaller_workflows_are_beginnings_of_the_pipeline() {
+        let whole = pipeline();
+        for flow in builtin() {
+            assert_eq!(flow.validate(), Ok(()), "{}", flow.name);
+            assert_eq!(flow.tasks, whole.tasks[..flow.tasks.len()], "{}", flow.name);
+            assert!(is_builtin(&flow.name));
+        }
+        assert!(!is_builtin("nightly"));
     }
 }

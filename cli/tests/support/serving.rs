@@ -86,7 +86,7 @@ impl Drop for Server {
 }
 
 /// A multipart body by hand, as any client would send it.
-fn form(parts: &[(&str, &[u8])]) -> (Vec<u8>, &'static str) {
+pub(crate) fn form(parts: &[(&str, &[u8])]) -> (Vec<u8>, &'static str) {
     let mut body = Vec::new();
     for (disposition, content) in parts {
         body.extend_from_slice(format!("--edge\r\nContent-Disposition: form-data; {disposition}\r\n\r\n").as_bytes());

@@ -43,7 +43,7 @@ async fn a_workflow_is_registered_once_and_shown_as_it_is() {
     let (_, list) = server.get("/api/v1/workflows").await;
     let names: Vec<&str> =
         list["workflows"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["prompt-studio-pipeline", "reading", "webhook-delivery"]);
+    assert_eq!(names, ["indexing", "prompt-studio-pipeline", "reading", "text-extraction", "webhook-delivery"]);
     let (status, problem) = server.get("/api/v1/workflows/nothing%00").await;
     assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("path_invalid")));
 }

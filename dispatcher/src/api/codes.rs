@@ -189,6 +189,15 @@ codes! {
         "The document has no bytes." "Send it again; the first time it was probably cut off.";
     DocumentUnsupported "document_unsupported" UNSUPPORTED_MEDIA_TYPE "No document"
         "The bytes are an archive, a program or something else that is never a document; the detail says what." "Unpack it and send the documents in it.";
+    // At the addresses of the replaced system.
+    PathNotAllowed "path_not_allowed" FORBIDDEN "Not yours to read"
+        "`file_path` names nothing that this tenant may read, whether it exists or not." "Name a document of your own, or one below an import prefix; or send it as `file` of a form.";
+    SummaryNeedsModel "summary_needs_model" UNPROCESSABLE_ENTITY "No language model"
+        "Only a language model writes summaries, and there is the built-in reader alone." "Operators start the workers with `--model-url` and `--model`.";
+    WaitOver "wait_over" GATEWAY_TIMEOUT "Wait is over"
+        "The run takes longer than callers wait here. It goes on." "Read its result later, at `status_url` or `result_url`; operators set `--compat-wait`.";
+    Stopping "stopping" SERVICE_UNAVAILABLE "Server stops"
+        "The server is about to stop. The run goes on." "Read its result later, at `status_url` or `result_url`.";
     // The server.
     TooManyUploads "too_many_uploads" SERVICE_UNAVAILABLE "Too many uploads"
         "As many uploads as are allowed come in already." "Try again after the time in `Retry-After`.";

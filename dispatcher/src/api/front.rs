@@ -14,8 +14,8 @@ use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::Problem;
 use super::codes::Code;
+use super::{Problem, compat};
 
 mod access;
 mod cors;
@@ -79,6 +79,9 @@ pub(super) async fn attend(State(front): State<Arc<Front>>, mut request: Request
         None => answer(request, next, route.as_ref()).instrument(span.clone()).await,
     };
     response = complete(response, &path, &id);
+    if route.as_ref().is_some_and(|route| compat::is_old(route.as_str())) {
+        response = compat::in_old_words(response).await;
+    }
     cors::expose(response.headers_mut(), &front.cors_origins, origin);
     let call = access::Call { id, method, route, started };
     access::noted(call, response, &span)
@@ -99,8 +102,7 @@ async fn answer(request: Request, next: Next, route: Option<&MatchedPath>) -> Re
 
 /// What the route makes of the call, in whatever way it ends.
 async fn run(request: Request, next: Next, route: Option<&MatchedPath>) -> Response {
-    let may_take_long =
-        request.method() == Method::POST && route.is_some_and(|route| UPLOADS.contains(&route.as_str()));
+    let may_take_long = request.method() == Method::POST && route.is_some_and(|route| may_take_long(route.as_str()));
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     let answered = if may_take_long {
         answer.await
@@ -119,10 +121,16 @@ async fn run(request: Request, next: Next, route: Option<&MatchedPath>) -> Respo
     })
 }
 
+/// Whether a call may bring a document, or wait as long as operators say.
+fn may_take_long(route: &str) -> bool {
+    UPLOADS.contains(&route) || compat::is_old(route)
+}
+
 /// What every answer has; an error becomes a problem of this call.
 fn complete(mut response: Response, path: &str, id: &RequestId) -> Response {
     let problem = response.extensions_mut().remove::<Problem>();
-    if let Some(problem) = problem.or_else(|| unnamed(&response)) {
+    let is_worded = response.extensions().get::<compat::Worded>().is_some();
+    if let Some(problem) = problem.or_else(|| unnamed(&response).filter(|_| !is_worded)) {
         let told = problem.of_call(path, id).into_response();
         let (kept, mut told) = (std::mem::take(response.headers_mut()), told);
         keep(told.headers_mut(), kept);

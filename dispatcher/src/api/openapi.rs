@@ -8,6 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::compat::{Refusal, answer_prompt, execute, extract, index, process, summarize};
 use super::{Problem, adapters, again, documents, events, lists, pages, subscriptions, tenants, triggers, usage};
 
 /// The media type of problems (RFC 9457).
@@ -56,15 +57,26 @@ const PROBLEM: &str = "application/problem+json";
         subscriptions::put,
         subscriptions::remove,
         subscriptions::test,
+        process::process,
+        extract::extract,
+        extract::start,
+        extract::status,
+        index::index,
+        answer_prompt::answer_prompt,
+        answer_prompt::single_pass,
+        summarize::summarize,
+        execute::execute,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, Refusal)),
     tags(
         (name = "adapters", description = "How a tenant reaches its models and other services."),
         (name = "documents", description = "Handed in once, asked about often."),
         (name = "runs", description = "Questions about documents, runs of workflows, and what they consumed."),
         (name = "problems", description = "What the codes of errors mean."),
         (name = "access", description = "Tenants, their limits and their keys."),
-        (name = "triggers", description = "Events, and what they start.")
+        (name = "triggers", description = "Events, and what they start."),
+        (name = "compatibility", description = "The addresses of the replaced system, with its payloads, field names and \
+            error body: docs/compatibility.md."),
     ),
     modifiers(&Common)
 )]
@@ -80,17 +92,20 @@ impl Modify for Common {
             components.add_security_scheme("key", bearer);
         }
         openapi.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
-        for path in openapi.paths.paths.values_mut() {
+        for (address, path) in &mut openapi.paths.paths {
             let operations =
                 [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch, &mut path.head];
-            operations.into_iter().flatten().for_each(complete);
+            let is_native = address.starts_with("/api/v1/");
+            operations.into_iter().flatten().for_each(|operation| complete(operation, is_native));
         }
     }
 }
 
-/// Any operation can end in a problem, with whatever status it has; problems have a media type of their own.
-fn complete(operation: &mut Operation) {
-    let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+/// Any operation can end in a problem, with whatever status it has; problems have a media type of their own. At the addresses
+/// of the replaced system they have its body.
+fn complete(operation: &mut Operation, is_native: bool) {
+    let (kind, schema) = if is_native { (PROBLEM, "Problem") } else { ("application/json", "Refusal") };
+    let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
     let described = || ResponseBuilder::new().description("A problem: what is wrong, and what to do about it.");
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
@@ -99,10 +114,10 @@ fn complete(operation: &mut Operation) {
                 RefOr::T(response) if !response.description.is_empty() => response.description.clone(),
                 _ => "A problem: what is wrong, and what to do about it.".to_owned(),
             };
-            *response = described().description(description).content(PROBLEM, problem()).build().into();
+            *response = described().description(description).content(kind, problem()).build().into();
         }
     }
-    responses.insert("default".to_owned(), described().content(PROBLEM, problem()).build().into());
+    responses.insert("default".to_owned(), described().content(kind, problem()).build().into());
 }
 
 /// `GET /api/v1/openapi.json`

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use ledger::Submitted;
 use protocol::TenantId;
 use protocol::shape::{Field, Problems};
-use protocol::stages::PIPELINE;
+use protocol::stages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -199,7 +199,7 @@ pub(super) struct Unusable {
 
 /// Why no run of that workflow can be started this way, if so.
 pub(super) async fn unusable(api: &Api, workflow: &str) -> Result<Option<Unusable>, Problem> {
-    if workflow == PIPELINE {
+    if stages::is_builtin(workflow) {
         let message = "takes a document".to_owned();
         return Ok(Some(Unusable {
             message,

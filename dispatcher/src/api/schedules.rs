@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use ledger::{Misfire, Schedule};
 use protocol::RunId;
 use protocol::shape::{Field, Problems};
-use protocol::stages::PIPELINE;
+use protocol::stages;
 use protocol::workflow::is_name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -125,7 +125,7 @@ async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, 
     problems.require(&value, "$", "cron");
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     if let Some(workflow) = text("workflow") {
-        if workflow == PIPELINE {
+        if stages::is_builtin(workflow) {
             problems.report("$.workflow", "takes a document, which no schedule has", "name a workflow of your own");
         } else if workflows::find(api, workflow).await?.is_none() {
             let message = format!("there is no workflow {workflow:?}");

@@ -42,12 +42,14 @@ const CLOSE: (HeaderName, &str) = (header::CONNECTION, "close");
 
 /// Lets an upload in if there is room, and otherwise sends it away before it is read.
 pub(super) async fn admit(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = room.try_acquire() else {
-        let detail = format!("{AT_ONCE} uploads are coming in already; try again in a moment");
-        let problem = Problem::new(Code::TooManyUploads, detail);
-        return ([(header::RETRY_AFTER, "1"), CLOSE], problem).into_response();
-    };
+    let Ok(_place) = room.try_acquire() else { return ([CLOSE], too_many()).into_response() };
     next.run(request).await
+}
+
+/// There is no room for another upload at the moment.
+pub(super) fn too_many() -> Problem {
+    let detail = format!("{AT_ONCE} uploads are coming in already; try again in a moment");
+    Problem::new(Code::TooManyUploads, detail).retry_after(Duration::from_secs(1))
 }
 
 /// Reads a multipart form, or a bare document with its name in the query, of at most `limit` bytes.
@@ -57,36 +59,52 @@ pub(super) async fn receive(
     request: Request,
     name: Option<String>,
 ) -> Result<Upload, Problem> {
-    let sink = || Sink::new(folder, limit);
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("multipart/form-data") {
-        let form = Multipart::from_request(request, &())
-            .await
-            .map_err(|error| Problem::new(Code::MultipartInvalid, error.body_text()))?;
-        return form_upload(sink, form).await;
+    if is_form(kind) {
+        let Form { document, request } = form(folder, limit, request).await?;
+        let request = request.map(|text| ExtractionRequest::parse_text(&text)).transpose()?;
+        let (file, name) = document.ok_or_else(|| refused(Code::FileMissing, "the form has no field `file`"))?;
+        return Ok(Upload { file, name, request });
     }
-    let mut sink = sink()?;
+    let mut sink = Sink::new(folder, limit)?;
     let mut body: BodyDataStream = Body::into_data_stream(request.into_body());
     while let Some(piece) = next(&mut body).await? {
         sink.write(piece).await?;
     }
     let name = name.unwrap_or_else(|| "document".to_owned());
-    sink.finish(&name, None)
+    Ok(Upload { file: sink.finish()?, name: base_name(&name), request: None })
 }
 
-async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipart) -> Result<Upload, Problem> {
-    let mut document: Option<(Sink, String)> = None;
-    let mut request: Option<ExtractionRequest> = None;
+/// What came in a form.
+pub(super) struct Form {
+    /// The field `file` and what it is called; the file is removed with this value.
+    pub(super) document: Option<(NamedTempFile, String)>,
+    /// The field `request` as it came, not nested too deeply.
+    pub(super) request: Option<Vec<u8>>,
+}
+
+/// Whether a body of this media type is a form.
+pub(super) fn is_form(kind: &str) -> bool {
+    kind.starts_with("multipart/form-data")
+}
+
+/// Reads a multipart form with a document of at most `limit` bytes.
+pub(super) async fn form(folder: &Path, limit: usize, request: Request) -> Result<Form, Problem> {
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| Problem::new(Code::MultipartInvalid, error.body_text()))?;
+    let mut document: Option<(NamedTempFile, String)> = None;
+    let mut request: Option<Vec<u8>> = None;
     while let Some(mut field) = in_time(form.next_field()).await?? {
         match field.name() {
             Some("file") if document.is_some() => return Err(refused(Code::OneFileOnly, "send one `file` per run")),
             Some("file") => {
-                let name = field.file_name().unwrap_or("document").to_owned();
-                let mut sink = sink()?;
+                let name = base_name(field.file_name().unwrap_or_default());
+                let mut sink = Sink::new(folder, limit)?;
                 while let Some(piece) = in_time(field.chunk()).await?? {
                     sink.write(piece).await?;
                 }
-                document = Some((sink, name));
+                document = Some((sink.finish()?, name));
             }
             Some("request") if request.is_some() => {
                 return Err(refused(Code::OneRequestOnly, "send at most one `request` per run"));
@@ -94,7 +112,7 @@ async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipa
             Some("request") => {
                 let text = limited(field).await?;
                 body::check_depth(&text)?;
-                request = Some(ExtractionRequest::parse_text(&text)?);
+                request = Some(text);
             }
             other => {
                 let name = other.unwrap_or_default();
@@ -103,8 +121,7 @@ async fn form_upload(sink: impl Fn() -> Result<Sink, Problem>, mut form: Multipa
             }
         }
     }
-    let Some((sink, name)) = document else { return Err(refused(Code::FileMissing, "the form has no field `file`")) };
-    sink.finish(&name, request)
+    Ok(Form { document, request })
 }
 
 fn refused(code: Code, detail: impl Into<String>) -> Problem {
@@ -161,9 +178,9 @@ impl Sink {
         self.file.write_all(&piece).map_err(|error| not_kept(&error))
     }
 
-    fn finish(mut self, name: &str, request: Option<ExtractionRequest>) -> Result<Upload, Problem> {
+    fn finish(mut self) -> Result<NamedTempFile, Problem> {
         self.file.flush().map_err(|error| not_kept(&error))?;
-        Ok(Upload { file: self.file, name: base_name(name), request })
+        Ok(self.file)
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
 use protocol::Workflow;
-use protocol::stages::PIPELINE;
+use protocol::stages;
 use protocol::webhooks::DELIVERY;
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub(super) async fn register(
         Problem::invalid(Code::WorkflowInvalid, "the workflow cannot be used as it is", problems)
     })?;
     let name = &workflow.name;
-    if name == PIPELINE || name == DELIVERY {
+    if stages::is_builtin(name) || name == DELIVERY {
         let detail = format!("{name:?} is a workflow of the fleet itself; give yours another name");
         return Err(Problem::new(Code::WorkflowReserved, detail));
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod adapters;
+mod compat;
 mod events;
 mod internal;
 mod server;

@@ -9,7 +9,7 @@ use broker::memory::MemoryBroker;
 use coordination::in_process::InProcess;
 use dispatcher::access::{Access, NewKey, Scope, Scopes, Vault};
 use dispatcher::adapters::Adapters;
-use dispatcher::api::{Api, Front};
+use dispatcher::api::{Api, CompatFlags, Front};
 use dispatcher::imports::Imports;
 use dispatcher::submission::Desk;
 use dispatcher::triggers::Store;
@@ -36,10 +36,20 @@ pub(crate) const MAX_UPLOAD: usize = 1024 * 1024;
 pub(crate) struct Server {
     pub(crate) access: Access,
     pub(crate) webhooks: Webhooks,
+    pub(crate) objects: Arc<Filesystem>,
     url: String,
     client: reqwest::Client,
     folder: TempDir,
     _stop: DropGuard,
+}
+
+/// Callers wait for a second, and the deprecated address has a day on which it ends.
+fn compat() -> CompatFlags {
+    CompatFlags {
+        import_prefixes: vec!["imports/{tenant}/".parse().unwrap()],
+        compat_wait: 1,
+        compat_sunset: Some("2027-06-30".parse().unwrap()),
+    }
 }
 
 /// Kept once per process.
@@ -63,7 +73,9 @@ impl Server {
         let coordination = Arc::new(InProcess::new());
         let broker = Arc::new(MemoryBroker::new(fleet::topology(5)));
         let fleet = Fleet::new(Arc::clone(&ledger), broker, coordination.clone());
-        fleet.register(&protocol::stages::pipeline()).await.unwrap();
+        for workflow in protocol::stages::builtin() {
+            fleet.register(&workflow).await.unwrap();
+        }
         let mut single = Workflow::named("single");
         single.tasks = vec![TaskSpec::named("only")];
         fleet.register(&single).await.unwrap();
@@ -75,7 +87,7 @@ impl Server {
             prices: Arc::default(),
             fleet: fleet.clone(),
             desk,
-            objects,
+            objects: objects.clone(),
             access: access.clone(),
             adapters: Adapters::new(Arc::clone(&ledger), Vault::new(&"5e".repeat(32)).unwrap()),
             imports: Imports::default(),
@@ -83,6 +95,7 @@ impl Server {
             max_upload: MAX_UPLOAD,
             retention: None,
             front: Front::default(),
+            compat: compat().settings("fleet"),
             metrics: METRICS.clone(),
             webhooks: webhooks.clone(),
         };
@@ -94,7 +107,7 @@ impl Server {
         // Plain HTTP, but the client wants to know how it would speak TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        Self { access, webhooks, url, client, folder, _stop: stop.drop_guard() }
+        Self { access, webhooks, objects, url, client, folder, _stop: stop.drop_guard() }
     }
 
     /// Puts an object where others put things for tenants.
@@ -150,8 +163,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The code of the problem.
+    /// The code of the problem, in either form.
     pub(crate) fn code(&self) -> String {
+        if let Some(code) = self.body()["payload"]["code"].as_str() {
+            assert_eq!(self.body()["code"], self.status.as_u16(), "{self:?}");
+            return code.to_owned();
+        }
         assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
         self.body()["code"].as_str().unwrap().to_owned()
     }

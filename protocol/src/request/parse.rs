@@ -129,14 +129,28 @@ impl ExtractionRequest {
         Self::check(request, Problems::default())
     }
 
+    /// Reads a request of somebody who also sends what this version never heard of: unknown fields are left out, and their
+    /// paths returned, instead of being problems.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] with every other problem found.
+    pub fn parse_tolerant(request: &Value) -> Result<(Self, Vec<String>), InvalidRequest> {
+        Self::read(request, Problems::tolerant())
+    }
+
     fn check(request: &Value, problems: Problems) -> Result<Self, InvalidRequest> {
+        Self::read(request, problems).map(|(parsed, _)| parsed)
+    }
+
+    fn read(request: &Value, problems: Problems) -> Result<(Self, Vec<String>), InvalidRequest> {
         // Deeper than any real request; nothing that walks the value may be trusted with it.
         if survey::walk(request, &problems).is_too_deep() {
             return Err(InvalidRequest { problems: problems.into_list() });
         }
         let parsed = read_request(request, &problems);
+        let left_out = problems.left_out();
         match problems.into_list() {
-            problems if problems.is_empty() => Ok(parsed),
+            problems if problems.is_empty() => Ok((parsed, left_out)),
             problems => Err(InvalidRequest { problems }),
         }
     }

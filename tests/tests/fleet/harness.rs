@@ -11,7 +11,7 @@ use backends::stack::Stack;
 use broker::{Broker, Depth, Message};
 use dispatcher::access::{Access, Vault};
 use dispatcher::adapters::Adapters;
-use dispatcher::api::{Api, Front};
+use dispatcher::api::{Api, Compat, Front};
 use dispatcher::imports::Imports;
 use dispatcher::submission::Desk;
 use dispatcher::triggers::Store;
@@ -183,6 +183,7 @@ impl TestFleet {
             max_upload: MAX_UPLOAD,
             retention: Some(Duration::from_secs(24 * 60 * 60)),
             front: Front::default(),
+            compat: Compat::default(),
             metrics: METRICS.get_or_init(|| Metrics::install().unwrap()).clone(),
             webhooks: self.webhooks.clone(),
         }

@@ -191,7 +191,7 @@ impl<'a> Fields<'a> {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "remove it, or see docs/request.md for the fields there are".to_owned(),
             };
-            self.report(key, "is an unknown field", fix);
+            self.problems.unknown(&self.path.key(key), fix);
         }
         self.unread.retain(|_, (key, _)| !unknown.contains(key));
         self.keep_rest()

@@ -24,6 +24,20 @@ fn refuses(request: &Value, expected: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_tolerant_reader_leaves_unknown_fields_out_names_them_and_still_finds_every_other_problem() {
+    let request = json!({ "colour": 1, "outputs": [{ "name": "a", "prompt": "?", "shade": 2 }], "tags": ["kept"] });
+    let (parsed, left_out) = ExtractionRequest::parse_tolerant(&request).unwrap();
+    assert_eq!(left_out, ["$.outputs[0].shade", "$.colour"]);
+    assert_eq!(parsed.other.keys().collect::<Vec<_>>(), ["tags"]);
+    assert!(parsed.outputs[0].other.is_empty());
+
+    let wrong = json!({ "colour": 1, "file_path": "/etc/passwd", "outputs": 7 });
+    let problems = ExtractionRequest::parse_tolerant(&wrong).unwrap_err().problems;
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["$.file_path", "$.outputs"]);
+}
+
+#[test]
 fn a_key_that_stands_twice_is_refused_with_its_path() {
     let text = br#"{"outputs": [{"name": "a", "prompt": "?", "name": "b"}], "run_id": "1", "run_id": "1"}"#;
     let Err(UnreadableRequest::Invalid(invalid)) = ExtractionRequest::parse_text(text) else { panic!("accepted") };
