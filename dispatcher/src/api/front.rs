@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::codes::Code;
+use super::partial::Explained;
 use super::{Problem, compat};
 
 mod access;
@@ -160,6 +161,9 @@ fn keep(headers: &mut HeaderMap, from: HeaderMap) {
 
 /// An error that came from below the routes, which know nothing of problems.
 fn unnamed(response: &Response) -> Option<Problem> {
+    if response.extensions().get::<Explained>().is_some() {
+        return None;
+    }
     let code = match response.status() {
         StatusCode::NOT_FOUND => Code::NoSuchRoute,
         StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,

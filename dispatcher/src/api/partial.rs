@@ -40,6 +40,10 @@ pub(super) enum Started {
     },
 }
 
+/// Marks an answer with an error's status whose body says what is wrong in its own way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Explained;
+
 /// Starts what can be started of these entries: 202 when any was, 422 when none was.
 pub(super) async fn submit(api: &Api, tenant: &TenantId, entries: Vec<Value>) -> Result<Response, Problem> {
     let mut unusable: BTreeMap<String, Option<Unusable>> = BTreeMap::new();
@@ -87,5 +91,7 @@ pub(super) async fn submit(api: &Api, tenant: &TenantId, entries: Vec<Value>) ->
         .collect();
     let started = runs.iter().filter(|one| matches!(one, Started::Run(_))).count();
     let status = if started > 0 { StatusCode::ACCEPTED } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok((status, Json(Partial { started, refused: runs.len() - started, runs })).into_response())
+    let mut response = (status, Json(Partial { started, refused: runs.len() - started, runs })).into_response();
+    response.extensions_mut().insert(Explained);
+    Ok(response)
 }

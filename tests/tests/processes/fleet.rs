@@ -182,7 +182,7 @@ impl Fleet {
 
     /// Every run of that tenant, as in a list.
     pub(crate) async fn runs_of(&self, tenant: &TenantId) -> Vec<RunSummary> {
-        self.ledger.runs(tenant, None, 1000).await.unwrap()
+        self.ledger.runs(tenant, &RunFilter::all(), None, 1000).await.unwrap()
     }
 
     /// How many ends of runs wait to be told.
