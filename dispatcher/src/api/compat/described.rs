@@ -13,17 +13,17 @@ pub(super) struct ExtractPayload {
     #[schema(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}){0,8}$")]
     file_path: String,
     /// What it is called.
-    #[schema(pattern = r"^[ -.0-~]{0,255}$")]
+    #[schema(max_length = 255)]
     file_name: Option<String>,
     /// SHA-256 of it; checked.
-    #[schema(pattern = r"^[0-9a-fA-F]{64}$")]
+    #[schema(pattern = r"^([0-9a-fA-F]{64})?$")]
     file_hash: Option<String>,
     /// The caller's id: the same id with the same payload is the same run.
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     run_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     execution_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     x2text_instance_id: Option<String>,
     enable_highlight: Option<bool>,
 }
@@ -35,16 +35,16 @@ pub(super) struct PromptPayload {
     #[schema(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}){0,8}$")]
     file_path: String,
     /// What it is called.
-    #[schema(pattern = r"^[ -.0-~]{0,255}$")]
+    #[schema(max_length = 255)]
     file_name: Option<String>,
-    #[schema(pattern = r"^[0-9a-fA-F]{64}$")]
+    #[schema(pattern = r"^([0-9a-fA-F]{64})?$")]
     file_hash: Option<String>,
     /// The caller's id: the same id with the same payload is the same run.
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     run_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     execution_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     tool_id: Option<String>,
     /// Settings for all prompts; docs/request.md.
     #[schema(value_type = Option<Object>)]
@@ -72,42 +72,37 @@ pub(super) struct Prompt {
 #[derive(ToSchema)]
 pub(super) struct IndexPayload {
     /// The text; without it, the document at `file_path` is read.
-    #[schema(pattern = r"^[ -~\n]{1,100000}$")]
-    extracted_text: String,
-    #[schema(pattern = r"^[ -~]{0,1000}$")]
+    extracted_text: Option<String>,
     file_path: Option<String>,
     /// SHA-256 of the document that the text is of; goes into `doc_id`.
-    #[schema(pattern = r"^[0-9a-fA-F]{64}$")]
+    #[schema(pattern = r"^([0-9a-fA-F]{64})?$")]
     file_hash: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     run_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     tool_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     embedding_instance_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     vector_db_instance_id: Option<String>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     x2text_instance_id: Option<String>,
-    /// In tokens; 0: as much as the model reads at once. Without it 512.
-    #[schema(minimum = 200, maximum = 4000)]
-    chunk_size: Option<u32>,
-    /// In tokens. Without it 128, or 0 for small chunks.
-    #[schema(minimum = 0, maximum = 100)]
-    chunk_overlap: Option<u32>,
+    /// In tokens, also as a decimal string; 0: as much as the model reads at once. Without it 512.
+    chunk_size: Option<Value>,
+    /// In tokens, also as a decimal string. Without it 128, or 0 for small chunks.
+    chunk_overlap: Option<Value>,
 }
 
 /// Of a text that is to be summarized.
 #[derive(ToSchema)]
 pub(super) struct SummarizePayload {
     /// The text.
-    #[schema(pattern = r"^[!-~][ -~\n]{0,100000}$")]
+    #[schema(min_length = 1)]
     context: String,
-    #[schema(pattern = r"^[ -~]{0,1000}$")]
     summarize_prompt: Option<String>,
     /// What the summary has to keep.
     prompt_keys: Option<Vec<String>>,
-    #[schema(pattern = r"^[ -~]{0,128}$")]
+    #[schema(max_length = 128)]
     llm_adapter_instance_id: Option<String>,
 }
 
