@@ -61,7 +61,7 @@ mod usage;
 mod workflows;
 
 pub use codes::Code;
-pub use compat::{Compat, CompatFlags, ImportPrefix};
+pub use compat::{Compat, CompatFlags};
 pub use front::{Front, Origin, TlsError};
 pub use problem::Problem;
 

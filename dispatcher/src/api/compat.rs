@@ -33,7 +33,7 @@ pub(super) mod summarize;
 mod waiting;
 
 pub(super) use envelope::{Refusal, Worded, in_old_words};
-pub use settings::{Compat, CompatFlags, ImportPrefix};
+pub use settings::{Compat, CompatFlags};
 
 /// Beginnings of all addresses of the replaced system.
 const ADDRESSES: [&str; 7] =
