@@ -18,9 +18,6 @@ const PDF_HEADER_WITHIN: u64 = 1024;
 /// What the names of texts end with, so that they are read as text whatever they begin with: one may be the source of a page.
 pub(super) const TEXT: &str = "md";
 
-/// Begins the id of a document that was handed in.
-const DOCUMENT_ID: &str = "doc_";
-
 /// What a call is about.
 pub(super) enum Given {
     /// It came along, under this name.
