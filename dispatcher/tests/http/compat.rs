@@ -113,7 +113,7 @@ async fn a_path_that_the_tenant_may_not_read_is_refused_and_nothing_is_started()
     let cases = [
         ("imports/other/secret.txt", 403, "path_not_allowed"),
         ("imports/acme", 403, "path_not_allowed"),
-        ("imports/acme/", 403, "path_not_allowed"),
+        ("imports/acme/", 422, "request_invalid"),
         ("imports/acme2/x", 403, "path_not_allowed"),
         ("imports/secret.txt", 403, "path_not_allowed"),
         ("documents/other/secret", 403, "path_not_allowed"),
