@@ -10,12 +10,13 @@ DENY := $(or $(shell command -v cargo-deny),.tools/cargo-deny/bin/cargo-deny)
 NEXTEST := $(shell command -v cargo-nextest)
 DOC ?=
 PROFILE ?= release
+EXAMPLES ?= 25
 PEERS ?= celery-postgres,celery-redis,celery,dramatiq,rusty-celery
 REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check tests accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,7 +50,7 @@ down: ## End the fleet that `make up` started
 	@deploy/dev/down.sh
 
 # The tests come last, so that their totals are the last thing to read.
-test: setup fmt lint doc deny deploy-check tests ## Check everything: format, lints, docs, dependencies, deployment, tests
+test: setup fmt lint doc deny deploy-check api-check tests ## Check everything: format, lints, docs, dependencies, deployment, API, tests
 
 fmt: ## Check the format
 	$(call say,Checking the format)
@@ -82,6 +83,12 @@ deploy-check: needs ## Check what deploys the fleet: Compose, Dockerfile, Helm c
 	$(call say,Checking what deploys the fleet)
 	@deploy/check/tools.sh
 	@deploy/check/run.sh
+
+api-check: needs ## Check the HTTP API from outside: schemathesis, two Python clients (EXAMPLES=25 requests per operation)
+	$(call say,Checking the HTTP API from outside)
+	@tests/api/tools.sh
+	@cargo build --quiet --workspace --bins
+	@tests/api/check.sh $(TARGET_DIR)/debug/flotilla $(EXAMPLES)
 
 tests: setup ## Run the tests alone
 	$(call say,Running the documentation's examples)

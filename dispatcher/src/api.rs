@@ -129,7 +129,7 @@ impl Api {
             .route("/api/v1/subscriptions/{name}/test", post(subscriptions::test))
             .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
             .route("/api/v1/workflows/{name}", get(workflows::show))
-            .route("/api/v1/runs/{id}", get(runs::status).delete(runs::cancel))
+            .route("/api/v1/runs/{id}", get(runs::status).delete(runs::remove))
             .route("/api/v1/runs/{id}/result", get(runs::result))
             .route("/api/v1/runs/{id}/events", get(events::events))
             .route("/api/v1/runs/{id}/events/stream", get(events::follow))

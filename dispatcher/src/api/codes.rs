@@ -129,7 +129,7 @@ codes! {
     UnknownField "unknown_field" UNPROCESSABLE_ENTITY "Unknown field"
         "The form has a field that is not known here." "Send the fields that the detail names.";
     FileMissing "file_missing" UNPROCESSABLE_ENTITY "No document"
-        "The form has no field `file`." "Add it: `curl -F file=@invoice.pdf`.";
+        "The form has no field `file`, or there is nothing at all." "Add it: `curl -F file=@invoice.pdf`.";
     OneFileOnly "one_file_only" UNPROCESSABLE_ENTITY "Several documents"
         "The form has several fields `file`." "Send one document a call.";
     OneRequestOnly "one_request_only" UNPROCESSABLE_ENTITY "Several requests"

@@ -7,6 +7,7 @@ use broker::{Buried, Selection};
 use protocol::operations::{DeadLetter, DeadLetterSelection, DeadLetters, Dropped, Replayed};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Operate};
 use super::codes::Code;
@@ -14,14 +15,31 @@ use super::operations::{MOST, USUAL, away};
 use super::{Api, Problem, body};
 
 /// Query of a page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// At most so many; 1000 is the most there is.
     limit: Option<usize>,
+    /// How many to leave out: the `next` of an earlier page.
     #[serde(default)]
     skip: usize,
 }
 
-/// `GET /api/v1/dead-letters`: they stay where they are.
+/// Which dead letters: exactly one of the three.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body of another crate's type")]
+pub(super) struct Selected {
+    /// These.
+    ids: Option<Vec<String>>,
+    /// Those that came from this queue.
+    queue: Option<String>,
+    /// All of them.
+    all: Option<bool>,
+}
+
+/// Messages that nobody could handle, with the reason; they stay where they are.
+#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "operations", params(PageQuery),
+    responses((status = 200, body = Value), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     _caller: Caller<Operate>,
@@ -36,7 +54,9 @@ pub(super) async fn list(
     Ok(Json(DeadLetters { dead_letters: found.into_iter().map(shown).collect(), next }))
 }
 
-/// `POST /api/v1/dead-letters/replay`
+/// Sends dead letters to the queues that they came from.
+#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "operations", request_body = Selected,
+    responses((status = 200, body = Value), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn replay(
     State(api): State<Api>,
     caller: Caller<Operate>,
@@ -50,7 +70,9 @@ pub(super) async fn replay(
     Ok(Json(Replayed { replayed: done.replayed, kept: done.kept }))
 }
 
-/// `POST /api/v1/dead-letters/drop`
+/// Drops dead letters for good.
+#[utoipa::path(post, path = "/api/v1/dead-letters/drop", tag = "operations", request_body = Selected,
+    responses((status = 200, body = Value), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn forget(
     State(api): State<Api>,
     caller: Caller<Operate>,

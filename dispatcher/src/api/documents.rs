@@ -65,7 +65,7 @@ type Id = Result<Path<String>, PathRejection>;
 
 /// Keeps a document: the field `file` of a form, or the bare body. 200 when the same bytes were kept before.
 #[utoipa::path(post, path = "/api/v1/documents", tag = "documents", params(NameQuery),
-    request_body(content((DocumentForm = "multipart/form-data"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((DocumentForm = "multipart/form-data"), (upload::Bare = "application/octet-stream"))),
     responses((status = 200, body = Document), (status = 201, body = Document), (status = 413, body = Problem),
         (status = 415, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn create(
@@ -117,7 +117,7 @@ pub(super) async fn show(
 /// The bytes of a document, to be saved and never to be shown as a page.
 #[utoipa::path(get, path = "/api/v1/documents/{id}/content", tag = "documents",
     params(("id" = String, Path, description = "`doc_` and the SHA-256 of the document")),
-    responses((status = 200, body = Vec<u8>, content_type = "*/*"), (status = 404, body = Problem)))]
+    responses((status = 200, body = upload::Bare, content_type = "*/*"), (status = 404, body = Problem)))]
 pub(super) async fn content(State(api): State<Api>, caller: Caller<Read>, id: Id) -> Result<Response, Problem> {
     let document = find(&api, &caller.tenant, id).await?;
     let local = api.desk.documents().content(&caller.tenant, &document).await?;

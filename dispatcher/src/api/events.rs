@@ -13,9 +13,11 @@ use protocol::{LifecycleEvent, RunEvent};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Read};
 use super::news::News;
+use super::paging::RunAddress;
 use super::runs::{Id, missing, run_id};
 use super::{Api, Problem, stream};
 
@@ -40,19 +42,25 @@ const WAITING: &str = "flotilla_event_readers_waiting";
 pub(super) struct Stopping(pub(super) CancellationToken);
 
 /// Query of the events of a run.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
+    /// Go on behind this event: the `next` of an earlier page.
     #[serde(default)]
     after: u64,
+    /// At most so many; 5000 is the most there is.
     limit: Option<usize>,
-    /// In seconds.
+    /// How many seconds to wait for something to come; 60 is the most there is.
     #[serde(default)]
+    #[param(example = 0)]
     wait: u64,
 }
 
 /// A page of events.
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventList)]
+pub(super) struct Page {
+    #[schema(value_type = Vec<Object>)]
     events: Vec<RunEvent>,
     /// Pass it as `after` for what follows.
     next: u64,
@@ -60,7 +68,10 @@ struct Page {
     ended: bool,
 }
 
-/// `GET /api/v1/runs/{id}/events`: a page, or a stream for whoever accepts one.
+/// What was told about a run, a page at a time; a stream for `Accept: text/event-stream`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs", params(RunAddress, EventsQuery),
+    responses((status = 200, content((Page = "application/json"), (Value = "text/event-stream"))),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn events(
     State(api): State<Api>,
     caller: Caller<Read>,
@@ -103,7 +114,7 @@ pub(super) async fn events(
     params(("id" = String, Path, description = "A run"),
         ("after" = Option<u64>, Query, description = "Go on behind this event"),
         ("Last-Event-ID" = Option<String>, Header, description = "The same, and it wins")),
-    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 204),
+    responses((status = 200, body = Value, content_type = "text/event-stream"), (status = 204),
         (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn follow(
     State(api): State<Api>,

@@ -21,7 +21,7 @@ pub(super) struct ListQuery {
     /// In one of these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `cancelled`.
     #[param(
         example = "failed,cancelled",
-        pattern = r"^(queued|running|succeeded|failed|cancelled)(,(queued|running|succeeded|failed|cancelled))*$"
+        pattern = r"^((queued|running|succeeded|failed|cancelled)(,(queued|running|succeeded|failed|cancelled))*)?$"
     )]
     state: Option<String>,
     /// Of this workflow.

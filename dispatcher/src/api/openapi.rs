@@ -9,7 +9,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::compat::{Refusal, answer_prompt, execute, extract, index, process, summarize};
-use super::{Problem, adapters, again, documents, events, lists, pages, subscriptions, tenants, triggers, usage};
+use super::{
+    Problem, adapters, again, dead_letters, documents, events, lists, operations, pages, runs, schedules,
+    subscriptions, tenants, triggers, usage, workflows,
+};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -23,6 +26,25 @@ const PROBLEM: &str = "application/problem+json";
                        a stable `code`."
     ),
     paths(
+        runs::submit,
+        runs::status,
+        runs::result,
+        runs::cancel,
+        runs::remove,
+        events::events,
+        schedules::list,
+        schedules::show,
+        schedules::put,
+        schedules::remove,
+        workflows::register,
+        workflows::list,
+        workflows::show,
+        operations::workers,
+        operations::queues,
+        operations::tasks,
+        dead_letters::list,
+        dead_letters::replay,
+        dead_letters::forget,
         adapters::list,
         adapters::create,
         adapters::show,
@@ -70,6 +92,9 @@ const PROBLEM: &str = "application/problem+json";
     components(schemas(Problem, Refusal)),
     tags(
         (name = "adapters", description = "How a tenant reaches its models and other services."),
+        (name = "schedules", description = "Runs that start by the clock."),
+        (name = "workflows", description = "What a run does, as data."),
+        (name = "operations", description = "Queues, workers and messages of all tenants, for operators."),
         (name = "documents", description = "Handed in once, asked about often."),
         (name = "runs", description = "Questions about documents, runs of workflows, and what they consumed."),
         (name = "problems", description = "What the codes of errors mean."),
@@ -95,7 +120,7 @@ impl Modify for Common {
         for (address, path) in &mut openapi.paths.paths {
             let operations =
                 [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch, &mut path.head];
-            let is_native = address.starts_with("/api/v1/");
+            let is_native = address.starts_with("/api/v1/") || address.starts_with("/problems");
             operations.into_iter().flatten().for_each(|operation| complete(operation, is_native));
         }
     }
@@ -107,6 +132,10 @@ fn complete(operation: &mut Operation, is_native: bool) {
     let (kind, schema) = if is_native { (PROBLEM, "Problem") } else { ("application/json", "Refusal") };
     let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
     let described = || ResponseBuilder::new().description("A problem: what is wrong, and what to do about it.");
+    // Handlers of different kinds are called alike; generated clients need names of their own.
+    if let (Some([tag, ..]), Some(id)) = (operation.tags.as_deref(), &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         if status.starts_with(['4', '5']) {
@@ -128,4 +157,50 @@ pub(super) async fn document() -> impl IntoResponse {
 /// `GET /docs`: the same, to be read.
 pub(super) async fn page() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("openapi/page.html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What is no part of the API: pages for people, probes, and what the fleet's own processes ask each other.
+    const BESIDE: [&str; 8] = [
+        "/",
+        "/api/v1/openapi.json",
+        "/docs",
+        "/internal/v1/adapters/{tenant}/{id}",
+        "/internal/v1/webhooks/{tenant}/{id}",
+        "/internal/v1/webhooks/{tenant}/{id}/gone",
+        "/livez",
+        "/readyz",
+    ];
+
+    #[test]
+    fn every_address_is_described_and_every_description_has_an_address() {
+        let sources = [include_str!("../api.rs"), include_str!("compat.rs")].concat();
+        let routed: BTreeSet<&str> = sources
+            .split(".route(")
+            .skip(1)
+            .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+            .filter(|path| *path != "/metrics" && !BESIDE.contains(path))
+            .collect();
+        let described = Described::openapi();
+        let described: BTreeSet<&str> = described.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routed, described);
+        assert!(routed.len() > 30, "{routed:?}");
+    }
+
+    #[test]
+    fn no_two_operations_share_a_name() {
+        let mut seen = BTreeSet::new();
+        for (path, item) in Described::openapi().paths.paths {
+            let operations = [item.get, item.put, item.post, item.delete, item.patch, item.head];
+            for operation in operations.into_iter().flatten() {
+                let id = operation.operation_id.unwrap();
+                assert!(seen.insert(id.clone()), "{id} is there twice, once for {path}");
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use protocol::operations::{
     ActiveTask, ActiveTasks, Queue, Queues, ScheduledTask, ScheduledTasks, TaskPlace, Waiting, Workers,
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::auth::{Caller, Operate};
 use super::codes::Code;
@@ -23,13 +24,15 @@ pub(super) const USUAL: usize = 100;
 /// How many entries a list has at most.
 pub(super) const MOST: usize = 1000;
 
-/// `GET /api/v1/workers`: every living process.
+/// Every living process of the fleet.
+#[utoipa::path(get, path = "/api/v1/workers", tag = "operations", responses((status = 200, body = Value), (status = 503, body = Problem)))]
 pub(super) async fn workers(State(api): State<Api>, _caller: Caller<Operate>) -> Result<Json<Workers>, Problem> {
     let workers = api.fleet.processes().await.map_err(|error| away(&error))?;
     Ok(Json(Workers { workers }))
 }
 
-/// `GET /api/v1/queues`: every queue.
+/// How full the queues are.
+#[utoipa::path(get, path = "/api/v1/queues", tag = "operations", responses((status = 200, body = Value), (status = 503, body = Problem)))]
 pub(super) async fn queues(State(api): State<Api>, _caller: Caller<Operate>) -> Result<Json<Queues>, Problem> {
     let now = Timestamp::now();
     let found = api.fleet.queues().await.map_err(|error| away(&error))?;
@@ -45,10 +48,16 @@ pub(super) async fn queues(State(api): State<Api>, _caller: Caller<Operate>) -> 
 }
 
 /// Query of a list of tasks.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TasksQuery {
+    /// `active`: on the broker or with a worker; `scheduled`: waiting for a timer.
+    #[param(value_type = String, pattern = "^(active|scheduled)$")]
     state: Listed,
+    /// Of this tenant.
+    #[param(value_type = Option<String>, pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     tenant: Option<TenantId>,
+    /// At most so many; 1000 is the most there is.
     limit: Option<usize>,
 }
 
@@ -61,7 +70,8 @@ enum Listed {
     Scheduled,
 }
 
-/// `GET /api/v1/tasks?state=active|scheduled`
+/// Tasks of all tenants that are in hand, or wait for a timer.
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "operations", params(TasksQuery), responses((status = 200, body = Value)))]
 pub(super) async fn tasks(
     State(api): State<Api>,
     _caller: Caller<Operate>,

@@ -12,6 +12,7 @@ use protocol::shape::{Field, Problems};
 use protocol::stages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
@@ -30,6 +31,71 @@ const ONE: &[Field] = &[
     Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
     Field::of::<Option<Key>>("idempotency_key", "1 to 255 printable ASCII characters"),
 ];
+
+/// What JSON may ask for.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = WantedRunOrRuns)]
+#[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
+pub(super) enum Wanted {
+    /// One run.
+    One(WantedRun),
+    /// Up to 1,000 runs.
+    Many(WantedRuns),
+}
+
+/// Up to 1,000 runs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
+pub(super) struct WantedRuns {
+    /// The runs; unless `partial`, all of them are started or none is.
+    runs: Vec<WantedRun>,
+    /// Starts what can be started, and says of each other one why it cannot.
+    #[schema(default = false)]
+    partial: Option<bool>,
+}
+
+/// A run as somebody wants it: of a `workflow`, or of the document workflow on a `document`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
+pub(super) struct WantedRun {
+    /// Name of a workflow of one's own.
+    workflow: Option<String>,
+    /// What every task of it gets.
+    #[schema(value_type = Option<Value>)]
+    input: Option<Value>,
+    /// A document that was handed in before: `doc_…`.
+    document: Option<String>,
+    /// The questions about it.
+    #[schema(value_type = Option<Object>)]
+    request: Option<Value>,
+    /// How urgent it is; 0 is usual.
+    priority: Option<i16>,
+    /// Within the tenant, a key starts one run.
+    #[schema(pattern = "^[ -~]{1,255}$")]
+    idempotency_key: Option<String>,
+}
+
+/// What became of JSON.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = AcceptedRunOrRuns)]
+#[expect(dead_code, reason = "describes an answer, which is written from other types")]
+pub(super) enum Answer {
+    /// One run.
+    One(Accepted),
+    /// Many, in their order.
+    Many(AcceptedRuns),
+}
+
+/// What became of many runs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an answer, which is written from other types")]
+pub(super) struct AcceptedRuns {
+    /// In the order of the call; with `partial`, problems stand in the places of those that were not started.
+    #[schema(value_type = Vec<Object>)]
+    runs: Vec<Value>,
+}
 
 /// Answer to many.
 #[derive(Serialize)]

@@ -28,6 +28,36 @@ pub(super) struct TenantName {
     name: String,
 }
 
+/// A run in an address.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes an address; handlers read it themselves, to answer in their own words")]
+pub(super) struct RunAddress {
+    /// Id of a run.
+    #[param(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+    id: String,
+}
+
+/// What a client has already.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header; handlers read it themselves")]
+pub(super) struct IfNoneMatch {
+    /// The ETag of the answer that the client has; 304 when it would get the same.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
+
+/// A schedule or workflow in an address.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes an address; handlers read it themselves, to answer in their own words")]
+pub(super) struct Named {
+    /// Its name.
+    #[param(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
+    name: String,
+}
+
 /// A record in an address.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

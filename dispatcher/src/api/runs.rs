@@ -13,13 +13,14 @@ use protocol::result::StageSummary;
 use protocol::stages::PIPELINE;
 use protocol::{RunId, RunState, TenantId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{self, Caller, Read, Write};
 use super::codes::Code;
 use super::events::Stopping;
 use super::news::News;
 use super::orders::Taken;
+use super::paging::{IfNoneMatch, RunAddress};
 use super::prefer::Waiting;
 use super::{Api, Problem, conditional, orders, upload};
 use crate::documents::{self, DocumentError};
@@ -32,16 +33,31 @@ pub(super) const IDEMPOTENCY: &str = "http:";
 /// What an address names, or why it cannot be read.
 pub(super) type Id = Result<Path<String>, PathRejection>;
 
-/// Query of a submission: how urgent it is and, without a form, what the document is called.
-#[derive(Deserialize)]
+/// Query of a submission.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SubmitQuery {
+    /// What a bare document is called.
     name: Option<String>,
+    /// How urgent the run of a document is; 0 is usual.
     #[serde(default)]
     priority: i16,
 }
 
+/// A document with its questions.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a form, which is read field by field")]
+pub(super) struct RunForm {
+    /// The document: PDF, plain text or Markdown.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// The questions, as JSON. Without them, the usual ones for the kind of document are asked.
+    request: Option<String>,
+}
+
 /// Answer to a submission.
 #[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedRun)]
 pub(super) struct Accepted {
     #[schema(value_type = String)]
     run_id: RunId,
@@ -59,7 +75,15 @@ impl Accepted {
     }
 }
 
-/// `POST /api/v1/runs`: a document for the document workflow, or JSON for any other.
+/// Starts a run: of the document workflow for a form or a bare document, of any other workflow for JSON, or up to 1,000
+/// of them. `Prefer: wait=N` waits for the result.
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs",
+    params(SubmitQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "Within the tenant, a key starts one run", pattern = "^[!-~]{1,255}$"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: how many seconds to wait for the result")),
+    request_body(content((RunForm = "multipart/form-data"), (orders::Wanted = "application/json"), (upload::Bare = "application/octet-stream"))),
+    responses((status = 200, description = "The result, for whoever waited", body = Value), (status = 202, body = orders::Answer),
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller<Write>,
@@ -131,16 +155,25 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 }
 
 /// Where a run stands.
-#[derive(Serialize)]
-struct Status {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Status {
+    #[schema(value_type = String)]
     run_id: RunId,
     workflow: String,
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
     status: RunState,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// The run that it does again.
+    #[schema(value_type = Option<String>)]
     retry_of: Option<RunId>,
+    /// How each task went: `name`, `state`, `attempts`, `ms`.
+    #[schema(value_type = Vec<Object>)]
     stages: Vec<StageSummary>,
 }
 
@@ -160,7 +193,10 @@ impl Status {
     }
 }
 
-/// `GET /api/v1/runs/{id}`
+/// Where a run stands.
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(RunAddress, IfNoneMatch),
+    responses((status = 200, body = Status), (status = 304, description = "It is as the client has it"),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn status(
     State(api): State<Api>,
     caller: Caller<Read>,
@@ -171,7 +207,12 @@ pub(super) async fn status(
     conditional::json(&headers, &Status::of(&record))
 }
 
-/// `GET /api/v1/runs/{id}/result`: readable any number of times; 202 with the status while the run is under way.
+/// The result of a run, any number of times; 202 with its status while it is under way.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/result", tag = "runs",
+    params(RunAddress, IfNoneMatch,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: how many seconds to wait for it")),
+    responses((status = 200, body = Value), (status = 202, body = Status), (status = 304, description = "It is as the client has it"),
+        (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn result(
     State(api): State<Api>,
     caller: Caller<Read>,
@@ -208,7 +249,18 @@ async fn finished(api: &Api, headers: &HeaderMap, record: &RunRecord) -> Result<
     }
 }
 
-/// `POST /api/v1/runs/{id}/cancel`, `DELETE /api/v1/runs/{id}`
+/// Cancels a run.
+#[utoipa::path(delete, path = "/api/v1/runs/{id}", tag = "runs", params(RunAddress),
+    responses((status = 200, body = Status), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 410, body = Problem)))]
+pub(super) async fn remove(state: State<Api>, caller: Caller<Write>, id: Id) -> Result<Response, Problem> {
+    cancel(state, caller, id).await
+}
+
+/// Cancels a run.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(RunAddress),
+    responses((status = 200, body = Status), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 410, body = Problem)))]
 pub(super) async fn cancel(State(api): State<Api>, caller: Caller<Write>, id: Id) -> Result<Response, Problem> {
     let record = find(&api, &caller.tenant, id).await?;
     if record.run.state.is_final() && record.run.state != RunState::Cancelled {

@@ -14,9 +14,11 @@ use protocol::stages;
 use protocol::workflow::is_name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::auth::{Caller, Read, Write};
 use super::codes::Code;
+use super::paging::{IfNoneMatch, Named};
 use super::{Api, Problem, body, conditional, workflows};
 use crate::results;
 use crate::schedules::Cron;
@@ -35,15 +37,23 @@ const FIELDS: &[Field] = &[
 ];
 
 /// A schedule as somebody wants it.
-#[derive(Deserialize)]
-struct Wanted {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WantedSchedule)]
+pub(super) struct Wanted {
+    /// Name of a workflow.
     workflow: String,
+    /// What every task of its runs gets.
     #[serde(default)]
     input: Value,
+    /// When: minute, hour, day, month, day of the week, such as `0 6 * * mon-fri`.
     cron: String,
+    /// An IANA time zone.
     #[serde(default = "utc")]
+    #[schema(example = "Europe/Berlin")]
     time_zone: String,
+    /// What happens with times that nobody kept: `skip`, `once` or `all`.
     #[serde(default)]
+    #[schema(value_type = String, pattern = "^(skip|once|all)$")]
     misfire: Misfire,
     #[serde(default)]
     priority: i16,
@@ -52,26 +62,32 @@ struct Wanted {
 }
 
 /// A schedule as it is.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Schedule)]
+pub(super) struct Shown {
     name: String,
     workflow: String,
     input: Value,
     cron: String,
     time_zone: String,
+    #[schema(value_type = String)]
     misfire: Misfire,
     priority: i16,
     enabled: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
     next_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     last_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
     last_run: Option<RunId>,
     /// The next times as the clock there shows them.
     upcoming: Vec<String>,
 }
 
 /// All of them, by name.
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScheduleList)]
+pub(super) struct Listed {
     schedules: Vec<Shown>,
 }
 
@@ -85,7 +101,9 @@ fn yes() -> bool {
     true
 }
 
-/// `PUT /api/v1/schedules/{name}`: 201 when it is new, 200 when it replaces one.
+/// Sets a schedule up, or changes it.
+#[utoipa::path(put, path = "/api/v1/schedules/{name}", tag = "schedules", params(Named), request_body = Wanted,
+    responses((status = 200, body = Shown), (status = 201, body = Shown), (status = 422, body = Problem)))]
 pub(super) async fn put(
     State(api): State<Api>,
     caller: Caller<Write>,
@@ -155,7 +173,9 @@ async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, 
     }
 }
 
-/// `GET /api/v1/schedules/{name}`
+/// One schedule.
+#[utoipa::path(get, path = "/api/v1/schedules/{name}", tag = "schedules", params(Named, IfNoneMatch),
+    responses((status = 200, body = Shown), (status = 304, description = "It is as the client has it"), (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller<Read>,
@@ -168,7 +188,8 @@ pub(super) async fn show(
     conditional::json(&headers, &shown(&api, schedule).await?)
 }
 
-/// `GET /api/v1/schedules`
+/// The schedules of the tenant, by name.
+#[utoipa::path(get, path = "/api/v1/schedules", tag = "schedules", responses((status = 200, body = Listed)))]
 pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>) -> Result<Response, Problem> {
     let mut schedules = Vec::new();
     for schedule in api.fleet.schedules(&caller.tenant).await? {
@@ -177,7 +198,9 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>) -> Result
     Ok(Json(Listed { schedules }).into_response())
 }
 
-/// `DELETE /api/v1/schedules/{name}`: its runs stay.
+/// Removes a schedule; its runs stay.
+#[utoipa::path(delete, path = "/api/v1/schedules/{name}", tag = "schedules", params(Named),
+    responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn remove(State(api): State<Api>, caller: Caller<Write>, name: Name) -> Result<Response, Problem> {
     let Path(name) = name?;
     if is_name(&name) && api.fleet.remove_schedule(&caller.tenant, &name).await? {

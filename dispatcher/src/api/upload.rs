@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use protocol::request::ExtractionRequest;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::{MAX_REQUEST, Problem, body};
@@ -71,6 +72,12 @@ pub(super) async fn receive(
     while let Some(piece) = next(&mut body).await? {
         sink.write(piece).await?;
     }
+    if sink.written == 0 {
+        return Err(refused(
+            Code::FileMissing,
+            "the body is empty; send the document, or a form with the field `file`",
+        ));
+    }
     let name = name.unwrap_or_else(|| "document".to_owned());
     Ok(Upload { file: sink.finish()?, name: base_name(&name), request: None })
 }
@@ -82,6 +89,12 @@ pub(super) struct Form {
     /// The field `request` as it came, not nested too deeply.
     pub(super) request: Option<Vec<u8>>,
 }
+
+/// A document as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes a body, which is streamed")]
+pub(super) struct Bare(Vec<u8>);
 
 /// Whether a body of this media type is a form.
 pub(super) fn is_form(kind: &str) -> bool {

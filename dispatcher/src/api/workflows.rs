@@ -10,18 +10,44 @@ use protocol::Workflow;
 use protocol::stages;
 use protocol::webhooks::DELIVERY;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::{Caller, Operate, Read};
 use super::codes::Code;
+use super::paging::{IfNoneMatch, Named};
 use super::{Api, Problem, body, conditional};
 
 /// Every workflow in its latest version.
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkflowList)]
+pub(super) struct Listed {
+    #[schema(value_type = Vec<WantedWorkflow>)]
     workflows: Vec<Workflow>,
 }
 
-/// `POST /api/v1/workflows`: 201 when it is new, 200 when exactly this was known.
+/// A workflow, as data: `docs/adding-a-task.md` explains every field.
+#[derive(ToSchema)]
+#[schema(as = Workflow)]
+#[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
+pub(super) struct WantedWorkflow {
+    /// Unique in the fleet.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    name: String,
+    /// Raised with every change.
+    version: Option<u32>,
+    /// Whether the tasks of a run prefer the worker that has its files.
+    sticky: Option<bool>,
+    /// How long a run may take.
+    timeout_ms: Option<u64>,
+    /// `name`, `queue`, `parents`, `map_over`, `on_failure`, `retry`, `timeouts` of each.
+    #[schema(value_type = Vec<Object>)]
+    tasks: Vec<serde_json::Value>,
+}
+
+/// Makes a workflow known: 201 when it is new, 200 when exactly this was known.
+#[utoipa::path(post, path = "/api/v1/workflows", tag = "workflows", request_body = WantedWorkflow,
+    responses((status = 200, body = WantedWorkflow), (status = 201, body = WantedWorkflow), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(super) async fn register(
     State(api): State<Api>,
     _caller: Caller<Operate>,
@@ -51,13 +77,17 @@ pub(super) async fn register(
     Ok((status, [(header::LOCATION, location)], Json(workflow)).into_response())
 }
 
-/// `GET /api/v1/workflows`
+/// Every workflow in its latest version, by name.
+#[utoipa::path(get, path = "/api/v1/workflows", tag = "workflows", responses((status = 200, body = Listed)))]
 pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>) -> Result<Response, Problem> {
     let workflows = api.fleet.workflows().await?.iter().map(|workflow| Workflow::clone(workflow)).collect();
     Ok(Json(Listed { workflows }).into_response())
 }
 
-/// `GET /api/v1/workflows/{name}`
+/// A workflow in its latest version, with its graph.
+#[utoipa::path(get, path = "/api/v1/workflows/{name}", tag = "workflows", params(Named, IfNoneMatch),
+    responses((status = 200, body = WantedWorkflow), (status = 304, description = "It is as the client has it"),
+        (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     _caller: Caller<Read>,

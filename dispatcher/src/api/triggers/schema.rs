@@ -78,9 +78,9 @@ pub(in crate::api) struct BucketNotification {
 pub(in crate::api) struct BucketRecord {
     /// What happened, such as `ObjectCreated:Put`.
     event_name: String,
-    /// To which object of which bucket; needed of new objects.
-    #[schema(value_type = Option<Object>)]
-    s3: Option<BTreeMap<String, Value>>,
+    /// To which object of which bucket. Needed of new objects; of anything else it is not looked at.
+    #[serde(default)]
+    s3: Value,
 }
 
 /// Which events start what. Either a `workflow` of one's own with an `input`, or a `document` with a `request`.
