@@ -90,18 +90,19 @@ const PROBLEM: &str = "application/problem+json";
         execute::execute,
     ),
     components(schemas(Problem, Refusal)),
+    // In the order in which they are shown.
     tags(
-        (name = "adapters", description = "How a tenant reaches its models and other services."),
-        (name = "schedules", description = "Runs that start by the clock."),
-        (name = "workflows", description = "What a run does, as data."),
-        (name = "operations", description = "Queues, workers and messages of all tenants, for operators."),
-        (name = "documents", description = "Handed in once, asked about often."),
         (name = "runs", description = "Questions about documents, runs of workflows, and what they consumed."),
-        (name = "problems", description = "What the codes of errors mean."),
-        (name = "access", description = "Tenants, their limits and their keys."),
+        (name = "documents", description = "Handed in once, asked about often."),
+        (name = "workflows", description = "What a run does, as data."),
+        (name = "schedules", description = "Runs that start by the clock."),
         (name = "triggers", description = "Events, and what they start."),
+        (name = "adapters", description = "How a tenant reaches its models and other services."),
+        (name = "operations", description = "Queues, workers and messages of all tenants, for operators."),
+        (name = "access", description = "Tenants, their limits and their keys."),
+        (name = "problems", description = "What the codes of errors mean."),
         (name = "compatibility", description = "The addresses of the replaced system, with its payloads, field names and \
-            error body: docs/compatibility.md."),
+            error body: `docs/compatibility.md`."),
     ),
     modifiers(&Common)
 )]
