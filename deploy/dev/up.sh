@@ -21,6 +21,12 @@ export FLOTILLA_QUEUE_PREFIX=${FLOTILLA_QUEUE_PREFIX-dev.}
 # Each of these addresses is for one process alone.
 unset FLOTILLA_LISTEN FLOTILLA_METRICS_ADDR
 
+# A key that is made once and kept with the fleet's state.
+kept_key() { # its name
+    [ -s "$STATE/$1" ] || (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$STATE/$1")
+    cat "$STATE/$1"
+}
+
 fail() {
     say "$*"
     exit 1
@@ -60,6 +66,10 @@ for role in dispatcher "${WORKERS[@]}"; do
     [ -x "$PROGRAMS/$role" ] || fail "$PROGRAMS/$role is missing; \`make up\` builds it"
 done
 mkdir -p "$STATE"
+# What workers show to the dispatcher when they ask for secrets, and what those are encrypted under.
+export FLOTILLA_FLEET_KEY=${FLOTILLA_FLEET_KEY:-$(kept_key fleet.key)}
+export FLOTILLA_MASTER_KEY=${FLOTILLA_MASTER_KEY:-$(kept_key master.key)}
+export FLOTILLA_DISPATCHER_URL=${FLOTILLA_DISPATCHER_URL:-http://$LISTEN}
 make_database
 "$PROGRAMS/dispatcher" migrate
 # On this machine alone, so nobody has to show a key.
