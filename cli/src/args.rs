@@ -18,6 +18,7 @@ use crate::submit::Submit;
 use crate::subscriptions::Subscriptions;
 use crate::usage::Usage;
 use crate::watch::Watch;
+use crate::webhooks::Webhooks;
 
 /// Turns documents into answers with evidence.
 #[derive(Debug, Parser)]
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Events(Events),
     /// Show and change which events start what.
     Subscriptions(Subscriptions),
+    /// Show and change where a fleet tells about the ends of runs.
+    Webhooks(Webhooks),
 }
 
 /// `flotilla run`

@@ -33,6 +33,7 @@ mod subscriptions;
 mod table;
 mod usage;
 mod watch;
+mod webhooks;
 
 fn main() -> ExitCode {
     // Child processes that read untrusted files are this same program in another role.
@@ -60,5 +61,6 @@ fn main() -> ExitCode {
         args::Command::Schedules(command) => schedules::main(&command),
         args::Command::Events(command) => events::main(&command),
         args::Command::Subscriptions(command) => subscriptions::main(&command),
+        args::Command::Webhooks(command) => webhooks::main(&command),
     }
 }

@@ -6,6 +6,7 @@ use coordination::Coordination;
 use ledger::Ledger;
 
 mod audit;
+mod budget;
 mod cache;
 mod flags;
 mod hex;
@@ -15,6 +16,7 @@ mod tenants;
 mod vault;
 
 pub use audit::{Audit, Entry};
+pub use budget::{Amount, Exhausted};
 pub use flags::{Auth, Gate};
 pub use keys::{Identity, Issued, Key, Keyring, NewKey};
 pub use scope::{Scope, Scopes};

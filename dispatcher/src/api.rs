@@ -58,6 +58,7 @@ mod tenants;
 mod triggers;
 mod upload;
 mod usage;
+mod webhooks;
 mod workflows;
 
 pub use codes::Code;
@@ -127,6 +128,13 @@ impl Api {
                 get(subscriptions::show).put(subscriptions::put).delete(subscriptions::remove),
             )
             .route("/api/v1/subscriptions/{name}/test", post(subscriptions::test))
+            .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
+            .route("/api/v1/webhooks/{id}", get(webhooks::show).put(webhooks::put).delete(webhooks::remove))
+            .route("/api/v1/webhooks/{id}/rotate", post(webhooks::rotate))
+            .route("/api/v1/webhooks/{id}/test", post(webhooks::deliveries::test))
+            .route("/api/v1/webhooks/{id}/deliveries", get(webhooks::deliveries::list))
+            .route("/api/v1/webhooks/{id}/deliveries/{delivery}", get(webhooks::deliveries::show))
+            .route("/api/v1/webhooks/{id}/deliveries/{delivery}/replay", post(webhooks::deliveries::replay))
             .route("/api/v1/workflows", post(workflows::register).get(workflows::list))
             .route("/api/v1/workflows/{name}", get(workflows::show))
             .route("/api/v1/runs/{id}", get(runs::status).delete(runs::remove))
@@ -259,6 +267,8 @@ Flotilla: a document and questions in, answers with evidence out.
   POST   /api/v1/events            what happened elsewhere (CloudEvents as JSON, one or a list); /api/v1/events/s3 for buckets
   PUT    /api/v1/subscriptions/NAME  which events start what (JSON {types, filter, workflow, input} or {types, document});
                                    GET shows it, DELETE removes it, POST .../test tries it; GET /api/v1/subscriptions lists them
+  POST   /api/v1/webhooks          be told about the ends of runs (JSON {url, events}); GET lists, .../ID, PUT, DELETE;
+                                   POST .../ID/test, .../ID/rotate; GET .../ID/deliveries, POST .../DELIVERY/replay
   GET    /metrics, /livez, /readyz for Prometheus and probes
 
 As the replaced system had them (docs/compatibility.md):

@@ -8,30 +8,30 @@ use async_trait::async_trait;
 use backends::fleet::Audience;
 use jiff::Timestamp;
 use ledger::records::{Expected, Page, Record, Records, Stored};
-use outbound::signature::{InvalidSecret, Secret};
+use outbound::signature::NoRandomness;
 use outbound::{Policy, Refusal};
 use protocol::TenantId;
 use protocol::resolved::WebhookEndpoint;
 use protocol::webhooks::EventType;
 use protocol::workflow::is_name;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::access::{Sealed, Vault, VaultError};
 
+pub mod deliveries;
+mod secrets;
 pub mod telling;
 #[cfg(test)]
 mod tests;
+
+pub use secrets::{MOST_SECRETS, Signing};
 
 /// The kind of the records.
 const KIND: &str = "webhook";
 
 /// How many endpoints a tenant may have.
 pub const MOST_ENDPOINTS: usize = 50;
-
-/// How many secrets an endpoint may have at a time: the old one, the new one, and one that was called back.
-pub const MOST_SECRETS: usize = 3;
 
 /// How long it is believed whether a tenant has endpoints. Runs that are started within this after its first endpoint was
 /// put by another process may end untold.
@@ -64,8 +64,8 @@ pub struct Endpoint {
     pub enabled: bool,
     /// Why it was switched off, if the fleet did that.
     pub disabled_because: Option<String>,
-    /// What signs the messages: several while one is exchanged for another.
-    pub secrets: Vec<Secret>,
+    /// What signs the messages, the newest first: several while one is exchanged for another.
+    pub secrets: Vec<Signing>,
 }
 
 /// What an endpoint wants to be told about. It is known without any secret.
@@ -115,6 +115,9 @@ pub enum Error {
         /// Why; no secret.
         reason: String,
     },
+    /// No secret can be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// Its secrets cannot be kept, or read.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -135,7 +138,8 @@ impl Endpoint {
     /// As whoever delivers to it needs it.
     #[must_use]
     pub fn resolved(&self) -> WebhookEndpoint {
-        let secrets = self.secrets.iter().map(Secret::expose).collect();
+        let now = Timestamp::now();
+        let secrets = self.secrets.iter().filter(|one| one.signs_at(now)).map(|one| one.secret.expose()).collect();
         WebhookEndpoint { url: self.url.clone(), secrets, enabled: self.enabled }
     }
 }
@@ -167,7 +171,7 @@ impl Webhooks {
     }
 
     async fn write(&self, tenant: &TenantId, endpoint: &Endpoint, expected: Expected) -> Result<Option<u64>, Error> {
-        let secrets: Value = endpoint.secrets.iter().map(Secret::expose).collect();
+        let secrets = secrets::written(&endpoint.secrets).map_err(|error| unreadable(&endpoint.id, &error))?;
         let body = Body {
             url: endpoint.url.clone(),
             events: endpoint.events.clone(),
@@ -195,17 +199,18 @@ impl Webhooks {
     /// A tenant's endpoints, by id. One that cannot be read is left out, and the log says so.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or none can be read since there is no master key.
     pub async fn list(&self, tenant: &TenantId) -> Result<Vec<Endpoint>, Error> {
         let stored = self.records.records(KIND, Some(tenant), &Page::first(MOST_ENDPOINTS)).await?;
-        let read = stored.iter().filter_map(|stored| match self.read(stored) {
-            Ok(endpoint) => Some(endpoint),
-            Err(error) => {
-                tracing::error!(tenant = %tenant, error = %error, "an endpoint is left out");
-                None
+        let mut read = Vec::with_capacity(stored.len());
+        for stored in &stored {
+            match self.read(stored) {
+                Ok(endpoint) => read.push(endpoint),
+                Err(error @ Error::Vault(VaultError::NoMasterKey)) => return Err(error),
+                Err(error) => tracing::error!(tenant = %tenant, error = %error, "an endpoint is left out"),
             }
-        });
-        Ok(read.collect())
+        }
+        Ok(read)
     }
 
     /// What a tenant's endpoints want to be told about, by id. One that cannot be read is left out, and the log says so.
@@ -249,8 +254,7 @@ impl Webhooks {
     fn read(&self, stored: &Stored) -> Result<Endpoint, Error> {
         let body = Body::deserialize(&stored.body).map_err(|error| unreadable(&stored.id, &error))?;
         let opened = self.vault.open(&owner(&stored.tenant, &stored.id), &body.secrets)?;
-        let texts: Vec<String> = serde_json::from_value(opened).map_err(|_| unreadable(&stored.id, &InvalidSecret))?;
-        let secrets: Result<Vec<Secret>, _> = texts.iter().map(|secret| secret.parse()).collect();
+        let secrets = secrets::read(opened);
         Ok(Endpoint {
             id: stored.id.clone(),
             url: body.url,

@@ -30,11 +30,14 @@ pub enum EventType {
     /// A run was ended by request.
     #[serde(rename = "run.cancelled")]
     RunCancelled,
+    /// Nothing: the owner of an endpoint tries it.
+    #[serde(rename = "ping")]
+    Ping,
 }
 
 impl EventType {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::RunSucceeded, Self::RunFailed, Self::RunCancelled];
+    /// What endpoints are told about by themselves.
+    pub const OF_RUNS: [Self; 3] = [Self::RunSucceeded, Self::RunFailed, Self::RunCancelled];
 
     /// What is told when a run is in that state, if anything.
     #[must_use]
@@ -54,6 +57,7 @@ impl EventType {
             Self::RunSucceeded => "run.succeeded",
             Self::RunFailed => "run.failed",
             Self::RunCancelled => "run.cancelled",
+            Self::Ping => "ping",
         }
     }
 }
@@ -144,7 +148,7 @@ mod tests {
             assert_eq!(told.is_some(), state.is_final());
             assert_eq!(told.map(EventType::as_str), state.is_final().then(|| format!("run.{state}")).as_deref());
         }
-        for known in EventType::ALL {
+        for known in EventType::OF_RUNS.into_iter().chain([EventType::Ping]) {
             assert_eq!(serde_json::to_value(known).unwrap(), known.as_str());
         }
     }

@@ -144,6 +144,7 @@ specs! {
         an_endpoint_inside_the_network_is_not_reached
         ends_that_nobody_told_are_told_later_and_once
         nobody_signs_with_the_secrets_of_others
+        what_its_owner_sends_over_http_arrives_signed_and_replayed_under_the_same_id
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other

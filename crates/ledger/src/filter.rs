@@ -14,6 +14,9 @@ pub struct RunFilter {
     pub states: Vec<RunState>,
     /// Of this workflow.
     pub workflow: Option<String>,
+    /// Started under an idempotency key that ends like this. No index helps: use it where a tenant's runs are few, or most
+    /// of them are meant.
+    pub key_suffix: Option<String>,
     /// Submitted then or later.
     pub created_after: Option<Timestamp>,
     /// Submitted earlier.

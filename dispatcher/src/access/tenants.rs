@@ -1,17 +1,19 @@
 //! Tenants: what each may use.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
 use coordination::{Bucket, Coordination, Granted};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use ledger::records::{Expected, Page, Record, Stored};
 use ledger::{Error, Ledger, Share};
 use protocol::TenantId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::budget::{Amount, Spent};
 use super::cache::Cache;
 
 const KIND: &str = "tenant";
@@ -21,9 +23,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Knows the tenants and counts what they do.
 #[derive(Clone)]
 pub struct Tenants {
-    ledger: Arc<dyn Ledger>,
+    pub(super) ledger: Arc<dyn Ledger>,
     coordination: Arc<dyn Coordination>,
     known: Arc<Cache<TenantId, Settings>>,
+    pub(super) spent: Arc<Cache<(TenantId, Date), Spent>>,
 }
 
 /// What a tenant may use.
@@ -44,6 +47,12 @@ pub struct Settings {
     /// How many runs it may start in a minute.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 4294967295_u64)]
     pub runs_per_minute: Option<NonZeroU32>,
+    /// How many tokens, sent, received and embedded, its runs may have consumed on a day, in UTC, before no more are started.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 18446744073709551615_u64)]
+    pub tokens_per_day: Option<NonZeroU64>,
+    /// The same for what they cost, by the price list. What has no price is not counted.
+    #[schema(value_type = Option<f64>, exclusive_minimum = 0)]
+    pub cost_per_day: Option<Amount>,
 }
 
 impl Default for Settings {
@@ -54,6 +63,8 @@ impl Default for Settings {
             max_concurrent_runs: None,
             requests_per_minute: None,
             runs_per_minute: None,
+            tokens_per_day: None,
+            cost_per_day: None,
         }
     }
 }
@@ -71,7 +82,7 @@ pub struct Tenant {
 
 impl Tenants {
     pub(super) fn new(ledger: Arc<dyn Ledger>, coordination: Arc<dyn Coordination>) -> Self {
-        Self { ledger, coordination, known: Arc::new(Cache::new()) }
+        Self { ledger, coordination, known: Arc::new(Cache::new()), spent: Arc::new(Cache::new()) }
     }
 
     /// What a tenant may use, as of at most 3 seconds ago.

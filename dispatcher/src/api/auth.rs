@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use protocol::TenantId;
 
 use super::codes::Code;
@@ -159,8 +160,11 @@ fn too_many(wait: Duration, what: &str) -> Problem {
     Problem::new(Code::RateLimited, detail).retry_after(wait)
 }
 
-/// Counts runs that a caller is about to start.
+/// Counts runs that a caller is about to start, and turns away whose budget is used up.
 pub(super) async fn count_runs(api: &Api, tenant: &TenantId, runs: usize) -> Result<(), Problem> {
+    if let Some(over) = api.access.tenants.exhausted(tenant, &api.prices, Timestamp::now()).await? {
+        return Err(Problem::new(Code::BudgetExhausted, over.to_string()).retry_after(over.wait));
+    }
     match api.access.tenants.count_runs(tenant, runs).await? {
         Some(wait) => Err(too_many(wait, "runs")),
         None => Ok(()),

@@ -93,6 +93,8 @@ codes! {
         "An administrator switched the tenant off." "Ask an administrator.";
     RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many"
         "The tenant called, or started runs, more often than its limits allow." "Try again after the time in `Retry-After`.";
+    BudgetExhausted "budget_exhausted" TOO_MANY_REQUESTS "Budget used up"
+        "The tenant has used up what it may consume on this day, in UTC. Runs under way go on." "Try again after the time in `Retry-After`, or ask an administrator for more.";
     TenantInvalid "tenant_invalid" UNPROCESSABLE_ENTITY "Invalid tenant"
         "The name or the settings of the tenant cannot be used; `errors` says why." "Correct them.";
     NoSuchTenant "no_such_tenant" NOT_FOUND "No such tenant"
@@ -181,6 +183,16 @@ codes! {
         "The tenant has as many subscriptions as there can be." "Remove one.";
     NoSuchSubscription "no_such_subscription" NOT_FOUND "No such subscription"
         "There is no such subscription." "`GET /api/v1/subscriptions` lists them.";
+    WebhookInvalid "webhook_invalid" UNPROCESSABLE_ENTITY "Invalid webhook"
+        "The webhook cannot be used; `errors` names every reason." "Correct them.";
+    TooManyWebhooks "too_many_webhooks" CONFLICT "Too many webhooks"
+        "The tenant has as many webhooks as there can be." "Remove one.";
+    NoSuchWebhook "no_such_webhook" NOT_FOUND "No such webhook"
+        "There is no such webhook." "`GET /api/v1/webhooks` lists them.";
+    WebhookDisabled "webhook_disabled" CONFLICT "Webhook switched off"
+        "Nothing is sent to the webhook: its owner switched it off, or it answered 410." "`PUT` it with `enabled`.";
+    NoSuchDelivery "no_such_delivery" NOT_FOUND "No such delivery"
+        "The webhook has no such delivery, or not any more." "`GET /api/v1/webhooks/ID/deliveries` lists them.";
     SelectionInvalid "selection_invalid" UNPROCESSABLE_ENTITY "Unclear selection"
         "It is not clear which dead letters or runs are meant, or a field beside it is wrong." "Send exactly one of `ids`, `queue`, `all`, or for runs of `filter` and `all`.";
     NoSuchDocument "no_such_document" NOT_FOUND "No such document"

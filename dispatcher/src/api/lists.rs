@@ -95,6 +95,7 @@ pub(super) async fn list(
         workflow: query.workflow,
         created_after: query.created_after,
         created_before: query.created_before,
+        ..RunFilter::all()
     };
     if query.cursor.is_some() && query.before.is_some() {
         let detail = "give \"cursor\" or \"before\", not both: they mean the same";

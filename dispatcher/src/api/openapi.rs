@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::compat::{Refusal, answer_prompt, execute, extract, index, process, summarize};
 use super::{
     Problem, adapters, again, dead_letters, documents, events, lists, operations, pages, runs, schedules,
-    subscriptions, tenants, triggers, usage, workflows,
+    subscriptions, tenants, triggers, usage, webhooks, workflows,
 };
 
 /// The media type of problems (RFC 9457).
@@ -79,6 +79,16 @@ const PROBLEM: &str = "application/problem+json";
         subscriptions::put,
         subscriptions::remove,
         subscriptions::test,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::put,
+        webhooks::remove,
+        webhooks::rotate,
+        webhooks::deliveries::test,
+        webhooks::deliveries::list,
+        webhooks::deliveries::show,
+        webhooks::deliveries::replay,
         process::process,
         extract::extract,
         extract::start,
@@ -97,6 +107,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "workflows", description = "What a run does, as data."),
         (name = "schedules", description = "Runs that start by the clock."),
         (name = "triggers", description = "Events, and what they start."),
+        (name = "webhooks", description = "Where a tenant is told about the ends of its runs."),
         (name = "adapters", description = "How a tenant reaches its models and other services."),
         (name = "operations", description = "Queues, workers and messages of all tenants, for operators."),
         (name = "access", description = "Tenants, their limits and their keys."),

@@ -272,6 +272,10 @@ pub(super) async fn unusable(api: &Api, workflow: &str) -> Result<Option<Unusabl
             fix: "send a form with the document as `file`, or name a stored one as `document`",
         }));
     }
+    if workflows::is_internal(workflow) {
+        let message = "is started by the fleet alone".to_owned();
+        return Ok(Some(Unusable { message, fix: "name a workflow of your own" }));
+    }
     let known = workflows::find(api, workflow).await?.is_some();
     Ok((!known).then(|| Unusable {
         message: format!("there is no workflow {workflow:?}"),

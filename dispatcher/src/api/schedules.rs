@@ -145,6 +145,8 @@ async fn read(api: &Api, name: &str, mut value: Value) -> Result<(Wanted, Cron, 
     if let Some(workflow) = text("workflow") {
         if stages::is_builtin(workflow) {
             problems.report("$.workflow", "takes a document, which no schedule has", "name a workflow of your own");
+        } else if workflows::is_internal(workflow) {
+            problems.report("$.workflow", "is started by the fleet alone", "name a workflow of your own");
         } else if workflows::find(api, workflow).await?.is_none() {
             let message = format!("there is no workflow {workflow:?}");
             problems.report("$.workflow", message, "register it with POST /api/v1/workflows");

@@ -139,7 +139,7 @@ fn selection(mut value: Value, fields: &[Field]) -> Result<Selection, Problem> {
 impl From<WantedFilter> for RunFilter {
     fn from(wanted: WantedFilter) -> Self {
         let WantedFilter { states, workflow, created_after, created_before } = wanted;
-        Self { states: states.unwrap_or_default(), workflow, created_after, created_before }
+        Self { states: states.unwrap_or_default(), workflow, created_after, created_before, ..Self::all() }
     }
 }
 

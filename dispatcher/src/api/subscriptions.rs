@@ -122,7 +122,9 @@ async fn read(api: &Api, name: &str, value: Value) -> Result<Subscription, Probl
     if !is_name(name) {
         problems.report("name", "cannot be used", "use 1 to 64 of a-z, A-Z, 0-9, '-' and '_'");
     }
-    if let Some(workflow) = workflow.filter(|name| name != PIPELINE)
+    if workflow.as_deref().is_some_and(workflows::is_internal) {
+        problems.report("$.workflow", "is started by the fleet alone", "name a workflow of your own");
+    } else if let Some(workflow) = workflow.filter(|name| name != PIPELINE)
         && workflows::find(api, &workflow).await?.is_none()
     {
         let shown: String = workflow.chars().take(64).collect();

@@ -17,6 +17,7 @@ use super::operations::{MOST, USUAL};
 use super::paging::{AfterQuery, RecordId, TenantName, cut, page};
 use super::{Api, Problem, body};
 use crate::access::{Entry, Issued, Key, NewKey, Scope, Scopes, Settings, Tenant};
+use crate::prices::Prices;
 
 /// A tenant.
 #[derive(Serialize, ToSchema)]
@@ -138,6 +139,10 @@ pub(super) async fn put(
         .parse()
         .map_err(|_| body::problem_at(Code::TenantInvalid, "name", "is not 1 to 64 of a-z, A-Z, 0-9, '-' and '_'"))?;
     let settings: Settings = body::object(request, Code::TenantInvalid).await?;
+    if settings.cost_per_day.is_some() && *api.prices == Prices::default() {
+        let message = "needs prices, and none are known; the operator starts the dispatcher with --prices";
+        return Err(body::problem_at(Code::TenantInvalid, "$.cost_per_day", message));
+    }
     api.access.audit.note(&caller, "tenant.put", &name, json!(settings)).await?;
     let created = api.access.tenants.put(&tenant, &settings).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };

@@ -6,9 +6,10 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error::Ledger;
-use protocol::Workflow;
+use protocol::shape::Problems;
 use protocol::stages;
-use protocol::webhooks::DELIVERY;
+use protocol::webhooks::{DELIVERY, DeliverWebhook};
+use protocol::{Task as _, Workflow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,9 +58,16 @@ pub(super) async fn register(
         Problem::invalid(Code::WorkflowInvalid, "the workflow cannot be used as it is", problems)
     })?;
     let name = &workflow.name;
-    if stages::is_builtin(name) || name == DELIVERY {
+    if stages::is_builtin(name) || is_internal(name) {
         let detail = format!("{name:?} is a workflow of the fleet itself; give yours another name");
         return Err(Problem::new(Code::WorkflowReserved, detail));
+    }
+    if let Some(place) = workflow.tasks.iter().position(|task| task.name == DeliverWebhook::NAME) {
+        let mut problems = Problems::default();
+        let fix = "give yours another name";
+        problems.report(format!("$.tasks[{place}].name"), "is a task of the fleet itself", fix);
+        let detail = "the workflow cannot be used as it is";
+        return Err(Problem::invalid(Code::WorkflowInvalid, detail, problems.into_list()));
     }
     let known = api.fleet.workflow(&workflow.name).await?;
     match api.fleet.register(&workflow).await {
@@ -102,6 +110,11 @@ pub(super) async fn show(
             Err(Problem::new(Code::NoSuchWorkflow, detail))
         }
     }
+}
+
+/// Whether the fleet alone starts runs of that workflow: what it sends is signed as its own word.
+pub(super) fn is_internal(name: &str) -> bool {
+    name == DELIVERY
 }
 
 /// The workflow of that name in its latest version.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use backends::fleet::{self, Fleet};
 use ledger::{NewRun, Notice};
 use metrics::counter;
-use protocol::webhooks::{DELIVERY, Delivery, EventType};
-use protocol::{Payload, RunId, TenantId};
+use protocol::webhooks::{Delivery, EventType};
+use protocol::{RunId, TenantId};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Subscription, Webhooks};
+use super::{Error, Subscription, Webhooks, deliveries};
 
 /// How often to ask whether runs have ended that somebody wants to be told about.
 const TURN: Duration = Duration::from_millis(250);
@@ -76,8 +76,8 @@ pub async fn tell(fleet: &Fleet, webhooks: &Webhooks) -> Result<usize, Untold> {
             endpoints.insert(notice.tenant.clone(), webhooks.subscriptions(&notice.tenant).await?);
         }
     }
-    let deliveries = notices.iter().flat_map(|notice| deliveries(notice, &endpoints[&notice.tenant])).collect();
-    let started = start(fleet, deliveries).await?;
+    let wanted = notices.iter().flat_map(|notice| told_of(notice, &endpoints[&notice.tenant])).collect();
+    let started = start(fleet, wanted).await?;
     counter!("flotilla_webhooks_started_total").increment(started);
     let told: Vec<RunId> = notices.iter().map(|notice| notice.run).collect();
     fleet.clear_notices(&told).await?;
@@ -109,7 +109,7 @@ async fn start(fleet: &Fleet, deliveries: Vec<NewRun>) -> Result<u64, fleet::Err
 }
 
 /// A delivery for each endpoint that wants to hear of it.
-fn deliveries<'a>(notice: &'a Notice, endpoints: &'a [Subscription]) -> impl Iterator<Item = NewRun> + 'a {
+fn told_of<'a>(notice: &'a Notice, endpoints: &'a [Subscription]) -> impl Iterator<Item = NewRun> + 'a {
     let event = EventType::of(notice.state);
     let wanting = event.into_iter().flat_map(|event| {
         endpoints.iter().filter(move |endpoint| endpoint.wants(event)).map(move |endpoint| (event, endpoint))
@@ -122,15 +122,7 @@ fn deliveries<'a>(notice: &'a Notice, endpoints: &'a [Subscription]) -> impl Ite
             timestamp: notice.ended_at,
             data: data(notice),
         };
-        Some(NewRun {
-            id: RunId::new(),
-            tenant: notice.tenant.deliveries(),
-            workflow: DELIVERY.to_owned(),
-            input: Payload::Inline(serde_json::to_value(delivery).ok()?),
-            idempotency_key: Some(format!("webhook:{}:{}", notice.run, endpoint.id)),
-            priority: 0,
-            notify: false,
-        })
+        deliveries::order(&notice.tenant, &delivery, &notice.run.to_string())
     })
 }
 

@@ -1,5 +1,6 @@
 use ledger::sqlite::SqliteLedger;
 use outbound::Allowed;
+use outbound::signature::Secret;
 
 use super::*;
 
@@ -19,7 +20,7 @@ fn endpoint(id: &str, url: &str) -> Endpoint {
         description: "orders".to_owned(),
         enabled: true,
         disabled_because: None,
-        secrets: vec![Secret::generate().unwrap()],
+        secrets: vec![Secret::generate().unwrap().into()],
     }
 }
 
@@ -51,7 +52,7 @@ async fn secrets_of_an_endpoint_are_kept_encrypted_or_not_at_all() {
     let put = usual("a");
     webhooks.put(&own, &put, Expected::Nothing).await.unwrap();
     let stored = webhooks.records.record_of(KIND, &own, "a").await.unwrap().unwrap().body.to_string();
-    assert!(!stored.contains("whsec_") && !stored.contains(&put.secrets[0].expose()), "{stored}");
+    assert!(!stored.contains("whsec_") && !stored.contains(&put.secrets[0].secret.expose()), "{stored}");
 
     let keyless = Webhooks { vault: Vault::new("").unwrap(), ..webhooks };
     let refused = keyless.put(&own, &usual("b"), Expected::Nothing).await.unwrap_err().to_string();

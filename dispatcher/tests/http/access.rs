@@ -53,7 +53,7 @@ async fn no_address_shows_or_changes_what_another_tenant_has() {
     let run = belongings(&server, &acme).await;
     let before = server.get(&format!("/api/v1/runs/{run}"), &acme).await.body();
     for (method, path) in operations(&server).await {
-        let path = path.replace("{id}", &run).replace("{name}", "morning");
+        let path = path.replace("{id}", &run).replace("{name}", "morning").replace("{delivery}", &run);
         let answer = server.json(method.clone(), &path, &other, &Value::Null).await;
         assert!(!answer.text.contains("the secret of acme"), "{method} {path}: {answer:?}");
         assert!(!answer.status.is_success() || !answer.text.contains(&run), "{method} {path}: {answer:?}");

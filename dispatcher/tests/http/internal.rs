@@ -23,7 +23,7 @@ async fn put(server: &Server) -> String {
         description: String::new(),
         enabled: true,
         disabled_because: None,
-        secrets: vec![secret.clone()],
+        secrets: vec![secret.clone().into()],
     };
     let put = server.webhooks.put(&"acme".parse().unwrap(), &endpoint, Expected::Nothing).await.unwrap();
     assert_eq!(put, Some(1));

@@ -2,8 +2,10 @@
 
 mod access;
 mod adapters;
+mod budgets;
 mod compat;
 mod events;
 mod internal;
 mod server;
 mod streams;
+mod webhooks;

@@ -35,6 +35,7 @@ pub(crate) const MAX_UPLOAD: usize = 1024 * 1024;
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) access: Access,
+    pub(crate) fleet: Fleet,
     pub(crate) webhooks: Webhooks,
     pub(crate) objects: Arc<Filesystem>,
     url: String,
@@ -76,6 +77,7 @@ impl Server {
         for workflow in protocol::stages::builtin() {
             fleet.register(&workflow).await.unwrap();
         }
+        fleet.register(&protocol::webhooks::workflow()).await.unwrap();
         let mut single = Workflow::named("single");
         single.tasks = vec![TaskSpec::named("only")];
         fleet.register(&single).await.unwrap();
@@ -107,7 +109,7 @@ impl Server {
         // Plain HTTP, but the client wants to know how it would speak TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        Self { access, webhooks, objects, url, client, folder, _stop: stop.drop_guard() }
+        Self { access, fleet, webhooks, objects, url, client, folder, _stop: stop.drop_guard() }
     }
 
     /// Puts an object where others put things for tenants.

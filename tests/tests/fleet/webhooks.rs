@@ -11,11 +11,13 @@ use outbound::{Client, Policy};
 use protocol::resolved::{AdapterInstance, WebhookEndpoint};
 use protocol::webhooks::{DeliverWebhook, Delivery, EventType};
 use protocol::{Payload, RunId, RunState, Task, TaskError, TenantId, Workflow};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use specs::receiver::{Received, Receiver};
 use worker::Builder;
 use worker::resolver::{Resolver, Unresolved};
 
+use crate::door::{Door, json as json_of};
 use crate::harness::{First, TestFleet, deed};
 use crate::world::World;
 
@@ -76,7 +78,7 @@ async fn put(webhooks: &Webhooks, id: &str, receiver: &Receiver, events: &[Event
         description: String::new(),
         enabled: true,
         disabled_because: None,
-        secrets: vec![secret.clone()],
+        secrets: vec![secret.clone().into()],
     };
     webhooks.put(&own(), &endpoint, Expected::Anything).await.unwrap();
     secret
@@ -245,5 +247,55 @@ pub(crate) async fn nobody_signs_with_the_secrets_of_others(world: &World) {
     assert_eq!(ended.run.tasks[0].task, DeliverWebhook::NAME);
     assert_eq!(error_code(&ended), Some("webhook_endpoint_missing"));
     assert!(receiver.received().is_empty());
+    fleet.stop().await;
+}
+
+pub(crate) async fn what_its_owner_sends_over_http_arrives_signed_and_replayed_under_the_same_id(world: &World) {
+    let fleet = TestFleet::start_telling(world, serve).await;
+    let door = Door::open(&fleet).await;
+    let receiver = Receiver::start().await.unwrap();
+    let call = async |method: Method, path: &str, body: Value| {
+        let request = door.call(method, &format!("/api/v1/webhooks/orders{path}")).header("prefer", "wait=30");
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await.unwrap();
+        (answer.status(), json_of(answer).await)
+    };
+    let secret = |answer: &Value| answer["secret"].as_str().unwrap().parse::<Secret>().unwrap();
+    let wanted = json!({ "url": receiver.url(), "events": ["run.failed"] });
+    let (status, created) = call(Method::PUT, "", wanted).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let first = secret(&created);
+
+    let (status, tested) = call(Method::POST, "/test", Value::Null).await;
+    assert_eq!((status, &tested["state"], &tested["status"]), (StatusCode::OK, &json!("succeeded"), &json!(204)));
+    let ping = receiver.until(1).await.remove(0);
+    assert_eq!(
+        (verified(&first, &ping)["type"].as_str(), tested["event_id"].as_str()),
+        (Some("ping"), Some(&*ping.id))
+    );
+
+    let (_, rotated) = call(Method::POST, "/rotate", Value::Null).await;
+    let second = secret(&rotated);
+    let bad = fleet.run(&flow(), Value::Null).await;
+    fleet.ends(bad, RunState::Failed).await;
+    let told = receiver.until(2).await.remove(1);
+    for known in [&first, &second] {
+        assert_eq!(verified(known, &told)["data"]["run_id"], json!(bad));
+    }
+
+    deliveries(&fleet, 2).await;
+    let (_, page) = call(Method::GET, "/deliveries", Value::Null).await;
+    let types: Vec<&str> =
+        page["deliveries"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["run.failed", "ping"]);
+    let delivery = page["deliveries"][0]["id"].as_str().unwrap();
+    let (_, at_once) = call(Method::POST, "/rotate?keep=0", Value::Null).await;
+    let (status, again) = call(Method::POST, &format!("/deliveries/{delivery}/replay"), Value::Null).await;
+    assert_eq!((status, &again["state"]), (StatusCode::OK, &json!("succeeded")), "{again}");
+    let replayed = receiver.until(3).await.remove(2);
+    assert_eq!((&replayed.id, &replayed.body), (&told.id, &told.body));
+    verified(&secret(&at_once), &replayed);
+    assert_eq!(replayed.signature.split(' ').count(), 1, "only the newest secret signs");
+    door.close().await;
     fleet.stop().await;
 }

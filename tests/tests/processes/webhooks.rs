@@ -52,7 +52,7 @@ async fn put(webhooks: &Webhooks, receiver: &Receiver) -> Secret {
         description: String::new(),
         enabled: true,
         disabled_because: None,
-        secrets: vec![secret.clone()],
+        secrets: vec![secret.clone().into()],
     };
     webhooks.put(&TenantId::default_tenant(), &endpoint, Expected::Nothing).await.unwrap();
     secret

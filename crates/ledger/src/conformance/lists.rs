@@ -14,8 +14,8 @@ fn id_at(time: Timestamp, number: u8) -> RunId {
     RunId::from_uuid(Builder::from_unix_timestamp_millis(millis, &[number; 10]).into_uuid())
 }
 
-/// One run a minute: 0 succeeded, 1 running, 2 cancelled, 3 and 4 queued; 4 is of another workflow. Another tenant has
-/// one too.
+/// One run a minute: 0 succeeded, 1 running, 2 cancelled, 3 and 4 queued; 4 is of another workflow, 3 has no key, and those
+/// of even numbers end in `a_`. Another tenant has one too.
 async fn five(ledger: &Subject) -> Vec<RunId> {
     ledger.register(&single()).await.unwrap();
     let mut other = flow(&[("x", &[])]);
@@ -25,7 +25,8 @@ async fn five(ledger: &Subject) -> Vec<RunId> {
     for number in 0..5_u8 {
         let time = at(60 * i64::from(number));
         let workflow = if number == 4 { "other" } else { "flow" }.to_owned();
-        let run = NewRun { id: id_at(time, number), workflow, ..new_run(json!(number)) };
+        let idempotency_key = (number != 3).then(|| format!("of:{number}:{}", ["a_", "b"][usize::from(number % 2)]));
+        let run = NewRun { id: id_at(time, number), workflow, idempotency_key, ..new_run(json!(number)) };
         runs.push(run.id);
         let theirs = NewRun { id: id_at(time, 100 + number), tenant: tenant("theirs"), ..new_run(json!(number)) };
         ledger.submit(vec![run, theirs], time).await.unwrap();
@@ -46,9 +47,10 @@ pub async fn a_list_holds_what_its_filter_means(ledger: Subject) {
     let owner = protocol::TenantId::default_tenant();
     let in_states = |states: &[RunState]| RunFilter { states: states.to_vec(), ..RunFilter::all() };
     let of = |workflow: &str| RunFilter { workflow: Some(workflow.to_owned()), ..RunFilter::all() };
+    let ending = |suffix: &str| RunFilter { key_suffix: Some(suffix.to_owned()), ..RunFilter::all() };
     let from = |seconds| RunFilter { created_after: Some(at(seconds)), ..RunFilter::all() };
     let until = |seconds| RunFilter { created_before: Some(at(seconds)), ..RunFilter::all() };
-    let cases: [(&str, RunFilter, &[usize]); 11] = [
+    let cases: [(&str, RunFilter, &[usize]); 15] = [
         ("all", RunFilter::all(), &[4, 3, 2, 1, 0]),
         ("succeeded", in_states(&[RunState::Succeeded]), &[0]),
         ("open", in_states(&[RunState::Running, RunState::Queued]), &[4, 3, 1]),
@@ -56,6 +58,10 @@ pub async fn a_list_holds_what_its_filter_means(ledger: Subject) {
         ("mixed", in_states(&[RunState::Succeeded, RunState::Cancelled, RunState::Queued]), &[4, 3, 2, 0]),
         ("a workflow", of("other"), &[4]),
         ("no such workflow", of("noth\0ing"), &[]),
+        ("keys that end so", ending(":a_"), &[4, 2, 0]),
+        ("others", ending(":b"), &[1]),
+        ("no pattern", ending(":%"), &[]),
+        ("longer than any key", ending(&"long".repeat(30)), &[]),
         ("from then on", from(120), &[4, 3, 2]),
         ("until then", until(120), &[1, 0]),
         ("a day", RunFilter { created_before: Some(at(86_400)), ..from(-86_400) }, &[4, 3, 2, 1, 0]),

@@ -85,6 +85,10 @@ pub(super) async fn runs(
         if let Some(workflow) = &filter.workflow {
             query.push(" AND workflow = ").push_bind(text(workflow));
         }
+        if let Some(suffix) = &filter.key_suffix {
+            let length = i32::try_from(suffix.chars().count()).unwrap_or(i32::MAX);
+            query.push(" AND right(idempotency_key, ").push_bind(length).push(") = ").push_bind(text(suffix));
+        }
         if let Some(first) = filter.first_id() {
             query.push(" AND id >= ").push_bind(first);
         }

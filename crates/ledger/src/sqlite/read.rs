@@ -83,6 +83,10 @@ pub(super) async fn runs(
         if let Some(workflow) = &filter.workflow {
             query.push(" AND workflow = ").push_bind(workflow.as_str());
         }
+        if let Some(suffix) = &filter.key_suffix {
+            let length = i64::try_from(suffix.chars().count()).unwrap_or(i64::MAX);
+            query.push(" AND substr(idempotency_key, ").push_bind(-length).push(") = ").push_bind(suffix.as_str());
+        }
         if let Some(first) = filter.first_id() {
             query.push(" AND id >= ").push_bind(id(first));
         }
