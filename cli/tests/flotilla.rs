@@ -34,5 +34,7 @@ mod state;
 mod triggers;
 #[path = "support/usage.rs"]
 mod usage;
+#[path = "support/webhooks.rs"]
+mod webhooks;
 #[path = "support/workflows.rs"]
 mod workflows;

@@ -22,7 +22,7 @@ use super::{Api, Problem, body};
 use crate::access::VaultError;
 use crate::webhooks::{Endpoint, Error, MOST_ENDPOINTS};
 
-use wanted::{RunEvent, Wanted, WantedSecret, WantedWebhook};
+use wanted::{Wanted, WantedSecret, WantedWebhook, WebhookEvent};
 
 pub(super) mod deliveries;
 mod wanted;
@@ -37,7 +37,7 @@ pub(super) struct ShownWebhook {
     id: String,
     url: String,
     /// What about; empty: everything.
-    #[schema(value_type = Vec<RunEvent>)]
+    #[schema(value_type = Vec<WebhookEvent>)]
     events: Vec<EventType>,
     description: String,
     enabled: bool,

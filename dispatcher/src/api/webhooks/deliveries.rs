@@ -49,7 +49,7 @@ pub(in crate::api) struct ShownDelivery {
     /// How long it took for that, in milliseconds.
     ms: Option<u64>,
     /// What went wrong last, if anything did.
-    error: Option<ShownError>,
+    error: Option<DeliveryError>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -62,14 +62,14 @@ pub(in crate::api) struct ShownDelivery {
 
 /// What went wrong.
 #[derive(Serialize, ToSchema)]
-struct ShownError {
+struct DeliveryError {
     /// Stable, for programs: docs/errors.md.
     code: String,
     /// One sentence for a person.
     message: String,
 }
 
-impl From<&TaskError> for ShownError {
+impl From<&TaskError> for DeliveryError {
     fn from(error: &TaskError) -> Self {
         Self { code: error.code.clone(), message: error.message.clone() }
     }
@@ -91,7 +91,7 @@ impl From<Kept> for ShownDelivery {
             attempts: attempts.len(),
             status: answer.as_ref().map(|answer| answer.status),
             ms: answer.as_ref().map(|answer| answer.ms),
-            error: error.map(ShownError::from),
+            error: error.map(DeliveryError::from),
             created_at: record.run.created_at,
             last_attempt_at: last.map(|attempt| attempt.ended_at),
             next_attempt_at,
@@ -137,7 +137,7 @@ type Ids = Result<Path<(String, String)>, PathRejection>;
 
 /// Sends the endpoint a message of the type `ping` now, whatever it asks for. 200 with how it went when it ends while the
 /// client waits (`Prefer: wait=N`).
-#[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", tag = "webhooks", params(WebhookId), operation_id = "test_webhook",
+#[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", tag = "webhooks", params(WebhookId),
     responses((status = 200, body = ShownDelivery), (status = 202, body = ShownDelivery), (status = 404, body = Problem),
         (status = 409, body = Problem)))]
 pub(in crate::api) async fn test(

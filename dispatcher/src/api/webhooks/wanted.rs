@@ -18,7 +18,7 @@ const LONGEST_DESCRIPTION: usize = 1_000;
 
 const FIELDS: &[Field] = &[
     Field::of::<String>("url", "a text, such as \"https://hooks.example.com/flotilla\""),
-    Field::of::<Vec<RunEvent>>("events", "a list of \"run.succeeded\", \"run.failed\" and \"run.cancelled\""),
+    Field::of::<Vec<WebhookEvent>>("events", "a list of \"run.succeeded\", \"run.failed\" and \"run.cancelled\""),
     Field::of::<String>("description", "a text"),
     Field::of::<bool>("enabled", "true or false"),
     Field::of::<Option<String>>("secret", "\"whsec_\" and 24 to 64 bytes in Base64"),
@@ -28,7 +28,7 @@ const SECRET: &[Field] = &[Field::of::<Option<String>>("secret", "\"whsec_\" and
 
 /// What endpoints may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-pub(in crate::api) enum RunEvent {
+pub(in crate::api) enum WebhookEvent {
     /// A run ended well.
     #[serde(rename = "run.succeeded")]
     Succeeded,
@@ -40,12 +40,12 @@ pub(in crate::api) enum RunEvent {
     Cancelled,
 }
 
-impl From<RunEvent> for EventType {
-    fn from(event: RunEvent) -> Self {
+impl From<WebhookEvent> for EventType {
+    fn from(event: WebhookEvent) -> Self {
         match event {
-            RunEvent::Succeeded => Self::RunSucceeded,
-            RunEvent::Failed => Self::RunFailed,
-            RunEvent::Cancelled => Self::RunCancelled,
+            WebhookEvent::Succeeded => Self::RunSucceeded,
+            WebhookEvent::Failed => Self::RunFailed,
+            WebhookEvent::Cancelled => Self::RunCancelled,
         }
     }
 }
@@ -58,7 +58,7 @@ pub(in crate::api) struct WantedWebhook {
     pub(super) url: String,
     /// What about; empty: everything.
     #[serde(default)]
-    pub(super) events: Vec<RunEvent>,
+    pub(super) events: Vec<WebhookEvent>,
     /// A note.
     #[serde(default)]
     #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]{0,1000}$")]
