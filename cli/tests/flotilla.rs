@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "support/adapters.rs"]
+mod adapters;
 #[path = "support/again.rs"]
 mod again;
 #[path = "support/compat.rs"]
