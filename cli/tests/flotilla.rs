@@ -14,6 +14,8 @@ mod compat_manual;
 mod crash;
 #[path = "support/documents.rs"]
 mod documents;
+#[path = "support/fetched.rs"]
+mod fetched;
 #[path = "support/harness.rs"]
 mod harness;
 #[path = "support/model_server.rs"]

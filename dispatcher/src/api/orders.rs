@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, auth, body, documents, partial, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, documents, fetched, partial, workflows};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
@@ -160,6 +160,9 @@ pub(super) async fn submit(
 ) -> Result<Taken, Problem> {
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
+    if !many && value.get(fetched::ADDRESS).is_some() {
+        return Ok(Taken::One(fetched::submit(api, tenant, value, key).await?));
+    }
     let partial = many && value.get("partial") == Some(&Value::Bool(true));
     let entries = entries(value, many)?;
     if partial && key.is_none() {
@@ -242,6 +245,11 @@ fn entries(mut value: Value, many: bool) -> Result<Vec<Value>, Problem> {
 
 /// The run that an entry asks for. What is wrong with it, but for the workflow it names, is among the problems.
 pub(super) fn order(mut entry: Value, path: &str, problems: &mut Problems) -> Option<Order> {
+    if entry.get(fetched::ADDRESS).is_some() {
+        let fix = "send this run by itself, or hand its document in with POST /api/v1/documents";
+        problems.report(format!("{path}.{}", fetched::ADDRESS), "is fetched in a call of its own", fix);
+        return None;
+    }
     problems.check(&mut entry, path, ONE);
     if entry.get("workflow").is_none() {
         let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";

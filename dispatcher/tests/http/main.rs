@@ -5,5 +5,6 @@ mod adapters;
 mod compat;
 mod events;
 mod internal;
+mod remote;
 mod server;
 mod streams;
