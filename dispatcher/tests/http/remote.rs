@@ -1,5 +1,7 @@
 //! Documents at addresses: fetched under the policy, and taken in like uploads.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

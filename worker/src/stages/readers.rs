@@ -22,13 +22,16 @@ const LLM: &str = "LLM";
 /// How many models of tenants are kept, with what was learned of their servers.
 const MOST_KEPT: usize = 1_000;
 
+/// Models by the content of their settings, with when they were last used. The keys are digests of secrets, for this map
+/// alone.
+type Kept = HashMap<[u8; 32], (Arc<dyn Model>, Instant)>;
+
 /// Finds out who answers.
 pub struct Readers {
     own: Arc<dyn Model>,
     resolver: Arc<dyn Resolver>,
     way_out: outbound::Client,
-    /// By the content of their settings, with when they were last used. The keys are digests of secrets, for this map alone.
-    kept: Mutex<HashMap<[u8; 32], (Arc<dyn Model>, Instant)>>,
+    kept: Mutex<Kept>,
 }
 
 /// Who answers.
