@@ -55,7 +55,8 @@ pub(super) struct WantedRuns {
     partial: Option<bool>,
 }
 
-/// A run as somebody wants it: of a `workflow`, or of the document workflow on a `document`.
+/// A run as somebody wants it: of a `workflow`, or of the document workflow on a `document` or on what is at a
+/// `document_url`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
 pub(super) struct WantedRun {
@@ -66,7 +67,11 @@ pub(super) struct WantedRun {
     input: Option<Value>,
     /// A document that was handed in before: `doc_…`.
     document: Option<String>,
-    /// The questions about it.
+    /// The address of a document, which is fetched before the call is answered; for a single run.
+    document_url: Option<String>,
+    /// What the document at the address is called; as the address ends, unless given.
+    file_name: Option<String>,
+    /// The questions about the document.
     #[schema(value_type = Option<Object>)]
     request: Option<Value>,
     /// How urgent it is; 0 is usual.
