@@ -39,7 +39,7 @@ const ONE: &[Field] = &[
 #[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
 pub(super) enum Wanted {
     /// One run.
-    One(WantedRun),
+    One(Box<WantedRun>),
     /// Up to 1,000 runs.
     Many(WantedRuns),
 }
