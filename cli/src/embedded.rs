@@ -31,7 +31,8 @@ use service::traces::Traces;
 use service::{Shutdown, Tasks};
 use tokio_util::sync::CancellationToken;
 use worker::stages::Tools;
-use worker::{Config, Ports, Worker};
+use worker::stages::readers::Readers;
+use worker::{Config, Ports, Resolver, Worker};
 
 use crate::args::Engine;
 use crate::master_key;
@@ -211,7 +212,8 @@ fn stage_worker(
         grace,
     };
     let builder = Worker::builder(ports, config).traces(traces);
-    let builder = worker::stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) });
-    let way_out = outbound::Client::new(engine.outbound.policy());
-    Ok(worker::webhooks::register(builder, Arc::new(resolver), way_out).build())
+    let (resolver, way_out) = (Arc::new(resolver), outbound::Client::new(engine.outbound.policy()));
+    let readers = Arc::new(Readers::new(model, Arc::clone(&resolver) as Arc<dyn Resolver>, way_out.clone()));
+    let builder = worker::stages::register(builder, &Tools { extractor, readers, prompts_at_once: concurrency.max(4) });
+    Ok(worker::webhooks::register(builder, resolver, way_out).build())
 }

@@ -67,6 +67,7 @@ async fn serve(command: Serve, imports: Imports, shutdown: Shutdown) -> anyhow::
         metrics: metrics.clone(),
         max_upload: command.max_upload as usize * 1024 * 1024,
         webhooks: embedded.webhooks.clone(),
+        way_out: outbound::Client::new(command.engine.outbound.policy()),
         compat: command.compat.settings("embedded"),
     };
     let address = listener.local_addr()?;

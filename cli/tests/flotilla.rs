@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where it stopped")]
 
+#[path = "support/adapters.rs"]
+mod adapters;
 #[path = "support/again.rs"]
 mod again;
 #[path = "support/compat.rs"]
@@ -12,6 +14,8 @@ mod compat_manual;
 mod crash;
 #[path = "support/documents.rs"]
 mod documents;
+#[path = "support/fetched.rs"]
+mod fetched;
 #[path = "support/harness.rs"]
 mod harness;
 #[path = "support/model_server.rs"]

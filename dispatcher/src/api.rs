@@ -36,6 +36,7 @@ mod conditional;
 mod dead_letters;
 mod documents;
 mod events;
+mod fetched;
 mod front;
 mod internal;
 mod lists;
@@ -97,6 +98,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Where tenants are told about their runs.
     pub webhooks: Webhooks,
+    /// How addresses that tenants name are reached.
+    pub way_out: outbound::Client,
 }
 
 /// Largest request that may come with a document, in bytes.
@@ -242,6 +245,7 @@ Flotilla: a document and questions in, answers with evidence out.
 
   POST   /api/v1/runs              submit: multipart fields `file` and, if you like, `request` (JSON);
                                    or the bare document as body with ?name=FILE;
+                                   or JSON {document_url, request} for a document at an address;
                                    or JSON {workflow, input} for a workflow of your own
   POST   /api/v1/documents         keep a document (form field `file`, or bare with ?name=FILE); runs name it as
                                    JSON {document, request}; GET lists them, .../ID, .../ID/content, DELETE

@@ -15,6 +15,7 @@ mod measuring;
 pub mod prices;
 #[cfg(feature = "fleet")]
 pub mod process;
+pub mod remote;
 pub mod results;
 pub mod schedules;
 pub mod submission;

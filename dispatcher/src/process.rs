@@ -202,6 +202,7 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         compat,
         metrics: metrics.clone(),
         webhooks: webhooks.clone(),
+        way_out: outbound::Client::new(flags.outbound.policy()),
     };
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();

@@ -4,6 +4,8 @@
 
 #[path = "processes/access.rs"]
 mod access;
+#[path = "processes/adapters.rs"]
+mod adapters;
 #[path = "processes/capacity.rs"]
 mod capacity;
 #[path = "processes/collector.rs"]

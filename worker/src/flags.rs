@@ -10,8 +10,8 @@ use models::openai_compatible::{self, Secret};
 #[cfg(feature = "fleet")]
 #[derive(Clone, Debug, Args)]
 pub struct Resolving {
-    /// Where a dispatcher is, such as http://dispatcher:8080. Workers that deliver webhooks ask it for addresses and
-    /// secrets, which never travel in messages.
+    /// Where a dispatcher is, such as http://dispatcher:8080. Workers ask it for what tenants set up, webhooks and adapters of
+    /// models: addresses and secrets never travel in messages.
     #[arg(long, value_name = "URL", env = "FLOTILLA_DISPATCHER_URL")]
     pub dispatcher_url: Option<String>,
     /// The key that the processes of this fleet share. Better given by environment: arguments are visible to everybody on

@@ -24,6 +24,7 @@ use service::{Shutdown, Tasks};
 use text::Extractor;
 
 use crate::capacity::Capacity;
+use crate::stages::readers::Readers;
 use crate::stages::{self, Tools};
 use crate::{Builder, Config, InFlight, Ports, Worker, callbacks, flags, logging, webhooks};
 
@@ -83,9 +84,9 @@ fn main(process: Process) -> ExitCode {
     }
     if !process.stages {
         let models = ["model_url", "model", "model_key", "model_context", "model_timeout"];
-        let webhooks = ["dispatcher_url", "fleet_key", "outbound_allow", "outbound_http"];
+        let tenants = ["dispatcher_url", "fleet_key", "outbound_allow", "outbound_http"];
         let children = ["max_memory_per_child", "max_tasks_per_child"];
-        for flag in models.into_iter().chain(webhooks).chain(children) {
+        for flag in models.into_iter().chain(tenants).chain(children) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
     }
@@ -216,10 +217,12 @@ async fn worker(
 /// Adds the six stages and the delivery of webhooks, and what they work with.
 fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::Result<Builder> {
     let extractor = Extractor::new(flags.capacity.text(text::Config::discover()?));
-    let model = resolve(flags.model.config())?;
-    let builder = stages::register(builder, &Tools { extractor, model, prompts_at_once: concurrency.max(4) });
     let resolver = flags.resolving.resolver().map_err(anyhow::Error::msg)?;
-    Ok(webhooks::register(builder, resolver, outbound::Client::new(flags.outbound.policy())))
+    let way_out = outbound::Client::new(flags.outbound.policy());
+    let model = resolve(flags.model.config())?;
+    let readers = Arc::new(Readers::new(model, Arc::clone(&resolver), way_out.clone()));
+    let builder = stages::register(builder, &Tools { extractor, readers, prompts_at_once: concurrency.max(4) });
+    Ok(webhooks::register(builder, resolver, way_out))
 }
 
 /// Ready when the broker is there and, for those that keep the books, the ledger answers.

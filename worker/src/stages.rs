@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use models::Model;
 use text::Extractor;
 
 use crate::worker::Builder;
@@ -16,14 +15,17 @@ pub mod collate;
 pub mod evaluate;
 pub mod extract_text;
 pub mod generate_digraph;
+pub mod readers;
+
+use readers::Readers;
 
 /// What the stages use besides their context.
 #[derive(Clone)]
 pub struct Tools {
     /// Reads documents.
     pub extractor: Extractor,
-    /// Answers questions.
-    pub model: Arc<dyn Model>,
+    /// Know who answers questions.
+    pub readers: Arc<Readers>,
     /// How many prompts of one document are asked at a time.
     pub prompts_at_once: usize,
 }
@@ -31,12 +33,12 @@ pub struct Tools {
 /// Serves all six stages.
 #[must_use]
 pub fn register(worker: Builder, tools: &Tools) -> Builder {
-    let model = || Arc::clone(&tools.model);
+    let readers = || Arc::clone(&tools.readers);
     worker
         .register(extract_text::Handler { extractor: tools.extractor.clone() })
-        .register(chunk_embed::Handler { model: model() })
+        .register(chunk_embed::Handler { readers: readers() })
         .register(generate_digraph::Handler)
-        .register(agentic_extract::Handler { model: model(), prompts_at_once: tools.prompts_at_once })
+        .register(agentic_extract::Handler { readers: readers(), prompts_at_once: tools.prompts_at_once })
         .register(evaluate::Handler)
         .register(collate::Handler)
 }

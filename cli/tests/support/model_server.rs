@@ -1,12 +1,12 @@
 //! A small server that speaks the chat completions protocol, for what only a slow or failing model shows.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Json;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
@@ -28,14 +28,18 @@ pub(crate) enum Reply {
 pub(crate) struct ModelServer {
     address: SocketAddr,
     calls: Arc<AtomicUsize>,
+    keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl ModelServer {
     /// Starts a server on a free port; the script sees each call's number and body.
     pub(crate) fn start(script: Script) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&calls);
-        let answer = move |body: String| {
+        let keys = Arc::new(Mutex::new(Vec::new()));
+        let (counter, shown) = (Arc::clone(&calls), Arc::clone(&keys));
+        let answer = move |headers: HeaderMap, body: String| {
+            let key = headers.get("authorization").map(|key| key.to_str().unwrap().to_owned());
+            shown.lock().unwrap().push(key.unwrap_or_default());
             let (script, counter) = (Arc::clone(&script), Arc::clone(&counter));
             async move { respond(script(counter.fetch_add(1, Ordering::SeqCst), &body)).await }
         };
@@ -51,12 +55,17 @@ impl ModelServer {
                 axum::serve(listener, app).await.unwrap();
             });
         });
-        Self { address, calls }
+        Self { address, calls, keys }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// What each call showed as its authorization; empty for none.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
     }
 
     /// How many calls came in.

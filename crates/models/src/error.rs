@@ -15,6 +15,14 @@ pub enum Error {
         /// What the transport said.
         reason: String,
     },
+    /// The address is none that may be reached.
+    #[error("the model at {url} may not be reached: {reason}")]
+    AddressRefused {
+        /// Where it was looked for, without credentials.
+        url: String,
+        /// Why, and how an operator allows it.
+        reason: String,
+    },
     /// The provider answered with an error status.
     #[error("the model answered HTTP {status}: {message}")]
     Status {
@@ -50,7 +58,9 @@ impl Error {
             Self::Status { status: 408 | 409, .. } | Self::Unreachable { .. } => ErrorClass::Transient,
             // Models are asked at temperature 0: asking the same again costs the same and gives the same.
             Self::Truncated | Self::Unreadable(_) => ErrorClass::Permanent,
-            Self::Status { .. } | Self::ContextExceeded(_) | Self::Configuration(_) => ErrorClass::Permanent,
+            Self::Status { .. } | Self::ContextExceeded(_) | Self::Configuration(_) | Self::AddressRefused { .. } => {
+                ErrorClass::Permanent
+            }
         }
     }
 
@@ -68,6 +78,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "model_unreachable",
+            Self::AddressRefused { .. } => "model_address_refused",
             Self::Status { status: 429, .. } => "model_rate_limited",
             Self::Status { status: 401 | 403, .. } => "model_unauthorized",
             Self::Status { status: 500.., .. } => "model_failed",

@@ -12,6 +12,7 @@ use serde_json::Value;
 pub mod builtin;
 mod error;
 pub mod openai_compatible;
+pub mod providers;
 mod resolve;
 
 pub use builtin::Builtin;

@@ -39,11 +39,24 @@ impl OpenAiCompatible {
     /// # Errors
     /// [`Error::Configuration`] when the address is none or the TLS roots of the system cannot be read.
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::reached(config, http::Client::new)
+    }
+
+    /// The same for an address that somebody else than the operator names: it is reached by that way out alone, and so
+    /// only as far as its policy lets it. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when the address is none, [`Error::AddressRefused`] when the policy does not admit it.
+    pub fn guarded(config: Config, way_out: outbound::Client) -> Result<Self, Error> {
+        Self::reached(config, |config| http::Client::guarded(config, way_out))
+    }
+
+    fn reached(config: Config, connect: impl FnOnce(&Config) -> Result<http::Client, Error>) -> Result<Self, Error> {
         if config.model.trim().is_empty() {
             return Err(Error::Configuration("the model's name is empty".to_owned()));
         }
         Ok(Self {
-            client: http::Client::new(&config)?,
+            client: connect(&config)?,
             info: ModelInfo { name: config.model, context_tokens: config.context_tokens },
             max_output_tokens: config.max_output_tokens,
             dialect: Mutex::default(),

@@ -7,7 +7,7 @@ use crate::{Allowed, Policy};
 /// Which addresses outside may be reached.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Outbound {
-    /// Hosts and networks that tenants' URLs (webhooks, …) may lead to besides the public internet, separated by commas:
+    /// Hosts and networks that tenants' URLs (webhooks, documents, models) may lead to besides the public internet, separated by commas:
     /// hooks.internal, *.corp.example, 10.1.2.3, 10.0.0.0/8. They may be reached at any port and over plain http too.
     #[arg(long, value_name = "HOSTS", env = "FLOTILLA_OUTBOUND_ALLOW", value_delimiter = ',')]
     pub outbound_allow: Vec<Allowed>,

@@ -201,6 +201,12 @@ codes! {
         "The document has no bytes." "Send it again; the first time it was probably cut off.";
     DocumentUnsupported "document_unsupported" UNSUPPORTED_MEDIA_TYPE "No document"
         "The bytes are an archive, a program or something else that is never a document; the detail says what." "Unpack it and send the documents in it.";
+    DocumentUrlRefused "document_url_refused" UNPROCESSABLE_ENTITY "Address refused"
+        "The address of the document leads where nothing is fetched from; the detail says why." "Another address, or have the operator allow it with `--outbound-allow`.";
+    DocumentUrlMissing "document_url_missing" UNPROCESSABLE_ENTITY "Nothing at the address"
+        "The server at the address does not give the document: it is not there, or wants a permission." "Correct the address, or sign it.";
+    DocumentUrlUnavailable "document_url_unavailable" FAILED_DEPENDENCY "Address does not answer"
+        "The server at the address did not give the document in 60 seconds, or cannot be reached." "Try again later.";
     // At the addresses of the replaced system.
     PathNotAllowed "path_not_allowed" FORBIDDEN "Not yours to read"
         "`file_path` names nothing that this tenant may read, whether it exists or not." "Name a document of your own, or one below an import prefix; or send it as `file` of a form.";

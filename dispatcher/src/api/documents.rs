@@ -161,17 +161,7 @@ pub(super) async fn order(
         problems.report(at("document"), format!("there is no document {id:?}"), "send it with POST /api/v1/documents");
         return Ok(None);
     };
-    let request = match entry.get("request").filter(|request| !request.is_null()).map(ExtractionRequest::parse) {
-        None => ExtractionRequest::default(),
-        Some(Ok(request)) => request,
-        Some(Err(invalid)) => {
-            for problem in invalid.problems {
-                let place = problem.path.strip_prefix('$').map_or_else(|| format!(".{}", problem.path), str::to_owned);
-                problems.report(format!("{}{place}", at("request")), problem.message, problem.fix);
-            }
-            return Ok(None);
-        }
-    };
+    let Some(request) = request(&entry, path, problems) else { return Ok(None) };
     let request = match submission::about(request, tenant, document.name, document.sha256) {
         Ok(request) => request,
         Err(error) => {
@@ -186,6 +176,21 @@ pub(super) async fn order(
         priority: entry.get("priority").and_then(|priority| i16::deserialize(priority).ok()).unwrap_or_default(),
         idempotency_key: key.map(Key::recorded),
     }))
+}
+
+/// The questions of an entry, or `None` with what is wrong with them.
+pub(super) fn request(entry: &Value, path: &str, problems: &mut Problems) -> Option<ExtractionRequest> {
+    match entry.get("request").filter(|request| !request.is_null()).map(ExtractionRequest::parse) {
+        None => Some(ExtractionRequest::default()),
+        Some(Ok(request)) => Some(request),
+        Some(Err(invalid)) => {
+            for problem in invalid.problems {
+                let place = problem.path.strip_prefix('$').map_or_else(|| format!(".{}", problem.path), str::to_owned);
+                problems.report(format!("{path}.request{place}"), problem.message, problem.fix);
+            }
+            None
+        }
+    }
 }
 
 async fn find(api: &Api, tenant: &TenantId, id: Id) -> Result<Document, Problem> {

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, auth, body, documents, partial, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, documents, fetched, partial, workflows};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
@@ -39,7 +39,7 @@ const ONE: &[Field] = &[
 #[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
 pub(super) enum Wanted {
     /// One run.
-    One(WantedRun),
+    One(Box<WantedRun>),
     /// Up to 1,000 runs.
     Many(WantedRuns),
 }
@@ -55,7 +55,8 @@ pub(super) struct WantedRuns {
     partial: Option<bool>,
 }
 
-/// A run as somebody wants it: of a `workflow`, or of the document workflow on a `document`.
+/// A run as somebody wants it: of a `workflow`, or of the document workflow on a `document` or on what is at a
+/// `document_url`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body, which is read with every problem told by its path")]
 pub(super) struct WantedRun {
@@ -66,7 +67,11 @@ pub(super) struct WantedRun {
     input: Option<Value>,
     /// A document that was handed in before: `doc_…`.
     document: Option<String>,
-    /// The questions about it.
+    /// The address of a document, which is fetched before the call is answered; for a single run.
+    document_url: Option<String>,
+    /// What the document at the address is called; as the address ends, unless given.
+    file_name: Option<String>,
+    /// The questions about the document.
     #[schema(value_type = Option<Object>)]
     request: Option<Value>,
     /// How urgent it is; 0 is usual.
@@ -160,6 +165,9 @@ pub(super) async fn submit(
 ) -> Result<Taken, Problem> {
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
+    if !many && value.get(fetched::ADDRESS).is_some() {
+        return Ok(Taken::One(fetched::submit(api, tenant, value, key).await?));
+    }
     let partial = many && value.get("partial") == Some(&Value::Bool(true));
     let entries = entries(value, many)?;
     if partial && key.is_none() {
@@ -242,6 +250,11 @@ fn entries(mut value: Value, many: bool) -> Result<Vec<Value>, Problem> {
 
 /// The run that an entry asks for. What is wrong with it, but for the workflow it names, is among the problems.
 pub(super) fn order(mut entry: Value, path: &str, problems: &mut Problems) -> Option<Order> {
+    if entry.get(fetched::ADDRESS).is_some() {
+        let fix = "send this run by itself, or hand its document in with POST /api/v1/documents";
+        problems.report(format!("{path}.{}", fetched::ADDRESS), "is fetched in a call of its own", fix);
+        return None;
+    }
     problems.check(&mut entry, path, ONE);
     if entry.get("workflow").is_none() {
         let fix = "name a registered one; a document is sent as a form: curl -F file=@invoice.pdf";

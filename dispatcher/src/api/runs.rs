@@ -83,7 +83,8 @@ impl Accepted {
         ("Prefer" = Option<String>, Header, description = "`wait=N`: how many seconds to wait for the result")),
     request_body(content((RunForm = "multipart/form-data"), (orders::Wanted = "application/json"), (upload::Bare = "application/octet-stream"))),
     responses((status = 200, description = "The result, for whoever waited", body = Value), (status = 202, body = orders::Answer),
-        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+        (status = 424, body = Problem)))]
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller<Write>,

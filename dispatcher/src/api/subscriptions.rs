@@ -228,9 +228,9 @@ impl WouldStart {
         let Subscription { workflow, priority, .. } = subscription;
         let (input, document, file_name) = match planned.plan {
             Plan::Run(order) => (order.input, None, None),
-            Plan::Document { object, file_name, request, .. } => {
+            Plan::Document { place, file_name, request, .. } => {
                 let request = serde_json::to_value(&*request).map_err(|error| Problem::internal(&error))?;
-                (request, Some(object), Some(file_name))
+                (request, Some(place.as_str().to_owned()), Some(file_name))
             }
         };
         Ok(Self { workflow, priority, input, document, file_name })

@@ -247,6 +247,7 @@ pub(super) fn starter(api: &Api) -> Starter {
         fleet: api.fleet.clone(),
         objects: api.objects.clone(),
         imports: api.imports.clone(),
+        way_out: api.way_out.clone(),
         most_bytes: api.max_upload as u64,
     }
 }

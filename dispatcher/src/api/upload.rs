@@ -198,7 +198,7 @@ impl Sink {
 }
 
 /// The document could not be written to the folder for what comes in.
-fn not_kept(error: &io::Error) -> Problem {
+pub(super) fn not_kept(error: &io::Error) -> Problem {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         tracing::error!(error = %error, "there is no room for incoming documents; make some, or name another --incoming-dir");
         let detail = "the server has no room for another document at the moment; try again later";
@@ -208,7 +208,7 @@ fn not_kept(error: &io::Error) -> Problem {
 }
 
 /// The last segment of a name, without control characters: what a client calls its file never becomes a path here.
-fn base_name(name: &str) -> String {
+pub(super) fn base_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = last.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     if clean.is_empty() { "document".to_owned() } else { clean }

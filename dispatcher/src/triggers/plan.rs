@@ -11,6 +11,7 @@ use super::s3;
 use super::subscription::{Start, Subscription};
 use super::template::{self, Room};
 use crate::imports::{self, Imports};
+use crate::remote;
 use crate::submission::Order;
 
 /// The name under which a run that has an object as its input finds what started it.
@@ -32,8 +33,8 @@ pub enum Plan {
     Run(Order),
     /// The document workflow.
     Document {
-        /// The key of the object, which the tenant may have read.
-        object: String,
+        /// Where it is.
+        place: Place,
         /// What the document is called.
         file_name: String,
         /// The questions.
@@ -41,6 +42,32 @@ pub enum Plan {
         /// Higher ones are released first.
         priority: i16,
     },
+}
+
+/// Where a document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Under the key of an object, which the tenant may have read.
+    Object(String),
+    /// At an address over HTTP, which is checked when it is reached.
+    Address(String),
+}
+
+impl Place {
+    /// The key or the address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let (Self::Object(text) | Self::Address(text)) = self;
+        text
+    }
+
+    /// What a document there is called unless somebody says otherwise.
+    fn name(&self) -> String {
+        match self {
+            Self::Object(key) => imports::file_name(key),
+            Self::Address(url) => remote::name(url),
+        }
+    }
 }
 
 /// The idempotency key of what one subscription starts for one event.
@@ -71,12 +98,13 @@ impl Planned {
         let label = json!({ "id": event.id, "source": event.source, "type": event.kind, "subscription": name });
         let input = match &subscription.start {
             Start::Document { key: place, file_name, request } => {
-                let object = object(tenant, imports, place.of(&event.whole), &place.to_string(), event)?;
+                let place = document(tenant, imports, place.of(&event.whole), &place.to_string(), event)?;
                 let named = file_name.as_ref().and_then(|place| place.of(&event.whole)).and_then(Value::as_str);
-                let file_name = imports::file_name(named.filter(|name| !name.is_empty()).unwrap_or(&object));
+                let named = named.filter(|name| !name.is_empty());
+                let file_name = named.map_or_else(|| place.name(), imports::file_name);
                 let mut request = request.clone();
                 request.extraction_settings.tool_execution_metadata.insert("event".to_owned(), label);
-                let plan = Plan::Document { object, file_name, request, priority: subscription.priority };
+                let plan = Plan::Document { place, file_name, request, priority: subscription.priority };
                 return Ok(Self { key, plan });
             }
             Start::Event => room.take(&event.whole).map(|()| event.whole.clone()),
@@ -97,27 +125,34 @@ impl Planned {
     }
 }
 
-/// The object that an event names.
-fn object(
+/// The document that an event names.
+fn document(
     tenant: &TenantId,
     imports: &Imports,
     found: Option<&Value>,
     place: &str,
     event: &Event,
-) -> Result<String, Refusal> {
+) -> Result<Place, Refusal> {
     let Some(name) = found.and_then(Value::as_str) else {
         return Err(Refusal::new("document_unnamed", format!("the event has no text at {place}")));
     };
+    // What a bucket tells is the key of an object, however it looks.
+    let tells_of_object = event.kind == s3::CREATED;
+    if !tells_of_object && (name.starts_with("https://") || name.starts_with("http://")) {
+        return Ok(Place::Address(name.to_owned()));
+    }
     if name.contains("://") {
-        let detail = "documents are not fetched from addresses; name the key of an object";
+        let detail = "documents are fetched over http and https alone, and never for notifications of buckets; \
+                      name such an address or the key of an object";
         return Err(Refusal::new("document_remote", detail));
     }
-    if event.kind == s3::CREATED
-        && let Some(bucket) = event.whole.pointer("/data/bucket").and_then(Value::as_str)
-    {
+    if tells_of_object && let Some(bucket) = event.whole.pointer("/data/bucket").and_then(Value::as_str) {
         imports.check_bucket(bucket).map_err(|refused| Refusal::new(refused.code(), refused.to_string()))?;
     }
-    imports.resolve(tenant, name).map_err(|refused| Refusal::new(refused.code(), refused.to_string()))
+    imports
+        .resolve(tenant, name)
+        .map(Place::Object)
+        .map_err(|refused| Refusal::new(refused.code(), refused.to_string()))
 }
 
 #[cfg(test)]
@@ -153,11 +188,23 @@ mod tests {
         let document = json!({ "types": ["*"], "document": "data.key", "file_name": "data.name" });
         let event = json!({ "id": "7", "source": "shop", "type": "order.paid",
             "data": { "key": "imports/acme/1", "name": "../Rechnung.pdf" } });
-        let Plan::Document { object, file_name, request, .. } = planned(document, event).unwrap().plan else {
+        let Plan::Document { place, file_name, request, .. } = planned(document, event).unwrap().plan else { panic!() };
+        assert_eq!((place.as_str(), file_name.as_str()), ("imports/acme/1", "Rechnung.pdf"));
+        assert_eq!(request.extraction_settings.tool_execution_metadata["event"], label);
+    }
+
+    #[test]
+    fn an_address_is_fetched_where_an_event_names_one_and_never_for_a_bucket() {
+        let wanted = json!({ "types": ["*"], "document": "data.key" });
+        let event = |kind: &str, key: &str| json!({ "id": "7", "source": "s", "type": kind, "data": { "key": key } });
+        let url = "https://files.example.com/a/Rechnung%207.pdf?signature=x";
+        let Plan::Document { place, file_name, .. } = planned(wanted.clone(), event("t", url)).unwrap().plan else {
             panic!()
         };
-        assert_eq!((object.as_str(), file_name.as_str()), ("imports/acme/1", "Rechnung.pdf"));
-        assert_eq!(request.extraction_settings.tool_execution_metadata["event"], label);
+        assert_eq!((place, file_name.as_str()), (Place::Address(url.to_owned()), "Rechnung 7.pdf"));
+        for (kind, key) in [(s3::CREATED, url), ("t", "ftp://a/b.pdf"), ("t", "s3://bucket/a.pdf")] {
+            assert_eq!(planned(wanted.clone(), event(kind, key)).unwrap_err().code, "document_remote", "{key}");
+        }
     }
 
     #[test]

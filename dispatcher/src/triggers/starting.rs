@@ -18,7 +18,8 @@ use super::plan::{self, Plan, Planned};
 use super::store::{Activity, Kept};
 use super::template::Room;
 use crate::imports::Imports;
-use crate::submission::{self, Desk, Order, Submission};
+use crate::remote::RemoteError;
+use crate::submission::{self, Desk, Order};
 
 /// Most runs that one call starts.
 pub const MOST: usize = 1_000;
@@ -43,6 +44,8 @@ pub struct Starter {
     pub objects: Arc<dyn Objects>,
     /// Which of them tenants may have read.
     pub imports: Imports,
+    /// How documents at addresses are reached.
+    pub way_out: outbound::Client,
     /// Largest document that is taken in, in bytes.
     pub most_bytes: u64,
 }
@@ -107,6 +110,9 @@ pub enum Error {
     /// A document could not be read.
     #[error("a document could not be read")]
     Objects(#[from] objects::Error),
+    /// A document could not be fetched.
+    #[error("a document could not be fetched")]
+    Remote(#[from] RemoteError),
     /// A document was taken in by nobody.
     #[error("taking a document in was broken off")]
     BrokenOff,
@@ -229,48 +235,6 @@ impl Starter {
                 None => return (ended, failed),
             }
         }
-    }
-
-    async fn document(&self, tenant: TenantId, key: &str, plan: Plan) -> Result<Outcome, Error> {
-        let Plan::Document { object, file_name, request, priority } = plan else { return Err(Error::BrokenOff) };
-        let refused = |code: &'static str, detail: String| Ok(Outcome::Refused(Refusal::new(code, detail)));
-        let copy = match self.objects.import(&object, self.most_bytes).await {
-            Ok(copy) => copy,
-            Err(error @ objects::Error::NotFound(_)) => return refused("document_missing", error.to_string()),
-            Err(error @ objects::Error::TooLarge { .. }) => return refused("document_too_large", error.to_string()),
-            Err(error @ objects::Error::InvalidKey(_)) => return refused("document_unusable", error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        let file_name = self.known_name(&tenant, &object, file_name).await;
-        let submission = Submission {
-            tenant: tenant.clone(),
-            file: copy.path.clone(),
-            file_name,
-            request: *request,
-            idempotency_key: Some(key.to_owned()),
-            priority,
-        };
-        match self.desk.submit(submission).await {
-            Ok(run) => Ok(Outcome::Run { id: run.id, created: run.created }),
-            Err(error @ submission::Error::WrongDocument { .. }) => refused("document_mismatch", error.to_string()),
-            // Somebody was faster, with what lay there then.
-            Err(submission::Error::Fleet(fleet::Error::Ledger(IdempotencyConflict(_)))) => {
-                let known = self.fleet.runs_by_key(&tenant, &[key.to_owned()]).await?;
-                known.get(key).map(|id| Outcome::Run { id: *id, created: false }).ok_or(Error::BrokenOff)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Starter {
-    /// What a document that was handed in before was called then, unless the event calls it otherwise.
-    async fn known_name(&self, tenant: &TenantId, object: &str, file_name: String) -> String {
-        if object != format!("documents/{tenant}/{file_name}") {
-            return file_name;
-        }
-        let known = self.desk.documents().find(tenant, &format!("doc_{file_name}")).await;
-        known.ok().flatten().map_or(file_name, |document| document.name)
     }
 }
 

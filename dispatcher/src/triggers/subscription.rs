@@ -24,7 +24,7 @@ const FIELDS: &[Field] = &[
     Field::of::<Option<Vec<Value>>>("filter", "a list of conditions {\"path\", \"op\", \"value\"}"),
     Field::of::<String>("workflow", "the name of a workflow"),
     Field::of::<Value>("input", "JSON with {\"$event\": \"data.path\"} for what the event says"),
-    Field::of::<Option<String>>("document", "the path in the event to the key of an object"),
+    Field::of::<Option<String>>("document", "the path in the event to the key of an object or an address"),
     Field::of::<Option<String>>("file_name", "the path in the event to the name of the document"),
     Field::of::<Option<Map<String, Value>>>("request", "an extraction request"),
     Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
@@ -58,7 +58,7 @@ pub enum Start {
     Template(Value),
     /// With the document that the event names: the document workflow.
     Document {
-        /// Where the event has the key of the object.
+        /// Where the event has the key of the object, or the address.
         key: Path,
         /// Where it has the name of the document; the end of the key otherwise.
         file_name: Option<Path>,

@@ -6,6 +6,7 @@ mod budgets;
 mod compat;
 mod events;
 mod internal;
+mod remote;
 mod server;
 mod streams;
 mod webhooks;

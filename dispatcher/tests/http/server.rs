@@ -59,15 +59,20 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::install().unwrap()
 impl Server {
     /// A server that asks for keys.
     pub(crate) async fn guarded() -> Self {
-        Self::start(true).await
+        Self::start(true, Policy::default()).await
     }
 
     /// A server that asks nobody but workers for keys.
     pub(crate) async fn open() -> Self {
-        Self::start(false).await
+        Self::start(false, Policy::default()).await
     }
 
-    async fn start(required: bool) -> Self {
+    /// A server that asks nobody for keys and reaches that host, too.
+    pub(crate) async fn reaching(host: &str) -> Self {
+        Self::start(false, Policy::allowing([host.parse().unwrap()])).await
+    }
+
+    async fn start(required: bool, way_out: Policy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory().await.unwrap());
         let objects = Arc::new(Filesystem::new(folder.path().join("objects")));
@@ -100,6 +105,7 @@ impl Server {
             compat: compat().settings("fleet"),
             metrics: METRICS.clone(),
             webhooks: webhooks.clone(),
+            way_out: outbound::Client::new(way_out),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -117,6 +123,12 @@ impl Server {
         let path = self.folder.path().join("objects").join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Whether an object of that folder is these bytes.
+    pub(crate) fn holds(&self, folder: &str, bytes: &[u8]) -> bool {
+        let objects = std::fs::read_dir(self.folder.path().join("objects").join(folder)).unwrap();
+        objects.into_iter().any(|object| std::fs::read(object.unwrap().path()).is_ok_and(|found| found == bytes))
     }
 
     /// The token of a new key.

@@ -14,7 +14,7 @@ type RequestSetting = (&'static str, fn(&ExtractionRequest) -> bool, &'static st
 /// A setting of one question: its path from there, whether it was given, and what happens instead.
 type OutputSetting = (&'static str, fn(&OutputSpec, &ExtractionRequest) -> bool, &'static str);
 
-const MODEL: &str = "the model that the deployment was given answers";
+const MODEL: &str = "the model of the whole request answers";
 const READER: &str = "the built-in reader reads the document";
 const KEYWORDS: &str = "passages are found by keywords";
 const NO_CHALLENGE: &str = "answers are not challenged";
@@ -25,7 +25,6 @@ const NO_TABLE_SETTINGS: &str = "tables are read from the document itself, whate
 
 const REQUEST: &[RequestSetting] = &[
     (".output_file_path", |request| request.output_file_path.is_some(), "the result is kept with the run only"),
-    (".tool_settings.llm", |request| !request.tool_settings.llm.is_empty(), MODEL),
     (".tool_settings.embedding", |request| !request.tool_settings.embedding.is_empty(), KEYWORDS),
     (".tool_settings.vector-db", |request| !request.tool_settings.vector_db.is_empty(), KEYWORDS),
     (".tool_settings.x2text_adapter", |request| !request.tool_settings.x2text_adapter.is_empty(), READER),

@@ -186,6 +186,7 @@ impl TestFleet {
             compat: Compat::default(),
             metrics: METRICS.get_or_init(|| Metrics::install().unwrap()).clone(),
             webhooks: self.webhooks.clone(),
+            way_out: outbound::Client::new(Policy::default()),
         }
     }
 

@@ -62,7 +62,8 @@ impl Document {
         Self { path, request }
     }
 
-    fn form(&self) -> Vec<u8> {
+    /// As a form with the boundary `edge`.
+    pub(crate) fn form(&self) -> Vec<u8> {
         let file_name = self.path.file_name().unwrap().to_str().unwrap();
         let file = std::fs::read(&self.path).unwrap();
         let request = std::fs::read(&self.request).unwrap();
@@ -299,6 +300,35 @@ impl Fleet {
     /// How many messages of a queue no worker has in hand.
     pub(crate) async fn waiting(&self, queue: &str) -> u64 {
         self.stack.broker.depth(queue).await.unwrap().ready
+    }
+
+    /// The messages that wait in a queue, as text. Looking counts as a delivery.
+    pub(crate) async fn messages(&self, queue: &str) -> Vec<String> {
+        let waiting = self.waiting(queue).await;
+        let mut consumer = self.stack.broker.consume(queue, 0).await.unwrap();
+        let mut messages = Vec::new();
+        let mut held = Vec::new();
+        for _ in 0..waiting {
+            let delivery = consumer.next().await.unwrap();
+            let message = &delivery.message;
+            messages.push(format!("{:?} {}", message.headers, String::from_utf8_lossy(&message.body)));
+            held.push(delivery);
+        }
+        messages
+    }
+
+    /// All that is on record of a run, and what was told about it.
+    pub(crate) async fn written_of(&self, tenant: &TenantId, run: RunId) -> String {
+        let record = self.ledger.run(tenant, run).await.unwrap().unwrap();
+        let events = self.ledger.events(tenant, run, 0, 10_000).await.unwrap().unwrap().events;
+        format!("{record:?} {events:?}")
+    }
+
+    /// What the logs of all processes say.
+    pub(crate) fn logs(&self) -> String {
+        let logs = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
 
     /// `flotilla COMMAND …` against this fleet.

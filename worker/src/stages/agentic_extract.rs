@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use agents::{Extraction, Memo};
 use async_trait::async_trait;
-use models::Model;
 use objects::Objects;
 use protocol::TaskError;
 use protocol::answer::{Answer, PromptOutcome};
@@ -17,11 +16,12 @@ use retrieval::Index;
 
 use crate::context::Context;
 use crate::handler::{Handle, Stop};
+use crate::stages::readers::{Reader, Readers};
 
 /// Answers prompts.
 pub struct Handler {
-    /// Who answers.
-    pub model: Arc<dyn Model>,
+    /// Know who answers.
+    pub readers: Arc<Readers>,
     /// How many prompts are asked at a time.
     pub prompts_at_once: usize,
 }
@@ -29,6 +29,7 @@ pub struct Handler {
 #[async_trait]
 impl Handle<AgenticExtract> for Handler {
     async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<Answers, Stop> {
+        let Reader { model, mark } = self.readers.of(&ctx.job().tenant, &request.tool_settings.llm).await?;
         let text = ctx.output::<ExtractText>().await?;
         let document: Document = ctx.load(&text.document).await?;
         let index: Index = ctx.load(&ctx.output::<ChunkEmbed>().await?.index).await?;
@@ -38,13 +39,13 @@ impl Handle<AgenticExtract> for Handler {
             index: &index,
             graph: &graph,
             settings: &request.tool_settings,
-            model: self.model.as_ref(),
+            model: model.as_ref(),
             document_hash: &text.file_hash,
             concurrency: self.prompts_at_once,
         };
-        let memo = Memory { objects: ctx.objects.as_ref(), prefix: ctx.key("memo") };
+        let memo = Memory { objects: ctx.objects.as_ref(), prefix: memo_of(ctx, &mark) };
         let progress = |done: usize, total: usize, name: &str| ctx.progress(done as u64, total as u64, name);
-        let reader = self.model.info().name.clone();
+        let reader = model.info().name.clone();
         ctx.log("info", format!("{} prompt(s) are asked of {reader}", graph.nodes.len()));
         let run = agents::answer_all(extraction, &memo, &progress, ctx.stopping().cancelled()).await;
         ctx.consumed(&run.usage.clone().of_model(&reader));
@@ -83,6 +84,11 @@ impl Handle<AgenticExtract> for Handler {
         ctx.progress(total as u64, total as u64, summary);
         Ok(Answers { prompts: run.answers, model: reader, usage: run.usage })
     }
+}
+
+/// Where finished answers are kept: those of each adapter for themselves, since two may call their models the same.
+fn memo_of(ctx: &Context, mark: &str) -> String {
+    if mark.is_empty() { ctx.key("memo") } else { ctx.key(&format!("memo/{mark}")) }
 }
 
 fn is_null(outcome: &PromptOutcome) -> bool {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use models::Model;
 use protocol::TaskError;
 use protocol::document::Document;
 use protocol::request::ExtractionRequest;
@@ -17,21 +16,23 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::handler::{Handle, Stop};
+use crate::stages::readers::Readers;
 
 /// Cuts and indexes.
 pub struct Handler {
-    /// Whose context decides how large a chunk may be.
-    pub model: Arc<dyn Model>,
+    /// Know whose context decides how large a chunk may be.
+    pub readers: Arc<Readers>,
 }
 
 #[async_trait]
 impl Handle<ChunkEmbed> for Handler {
     async fn run(&self, ctx: &Context, request: ExtractionRequest) -> Result<Chunked, Stop> {
+        let reader = self.readers.of(&ctx.job().tenant, &request.tool_settings.llm).await?;
         let text = ctx.output::<ExtractText>().await?;
         let document: Document = ctx.load(&text.document).await?;
         let settings = &request.tool_settings;
         let chunking = Chunking::choose(
-            self.model.info().context_tokens,
+            reader.model.info().context_tokens,
             settings.chunk_size,
             settings.chunk_overlap,
             settings.enable_smart_chunking,

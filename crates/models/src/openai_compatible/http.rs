@@ -24,11 +24,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection to one server.
 pub(super) struct Client {
-    http: reqwest::Client,
+    link: Link,
     endpoint: Url,
     api_key: Option<Secret>,
     timeout: Duration,
 }
+
+/// How the server is reached.
+enum Link {
+    /// As the operator said, wherever that is.
+    Free(reqwest::Client),
+    /// As far as a policy allows.
+    Guarded(outbound::Client),
+}
+
+/// What came back: status, headers, body.
+type Answer = (StatusCode, HeaderMap, Vec<u8>);
 
 /// A failed call.
 #[derive(Debug)]
@@ -62,7 +73,19 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|error| Error::Configuration(chain(&error)))?;
-        Ok(Self { http, endpoint, api_key: config.api_key.clone(), timeout: config.timeout })
+        Ok(Self::over(Link::Free(http), endpoint, config))
+    }
+
+    pub(super) fn guarded(config: &Config, way_out: outbound::Client) -> Result<Self, Error> {
+        let client = Self::over(Link::Guarded(way_out.clone()), endpoint(&config.base_url)?, config);
+        // Where a name leads is known when it is reached; whoever named an address is told at once.
+        let refused = way_out.policy().check(client.endpoint.as_str()).err();
+        let refused = refused.map(|refusal| Error::AddressRefused { url: client.shown(), reason: refusal.to_string() });
+        refused.map_or(Ok(client), Err)
+    }
+
+    fn over(link: Link, endpoint: Url, config: &Config) -> Self {
+        Self { link, endpoint, api_key: config.api_key.clone(), timeout: config.timeout }
     }
 
     /// Sends a request and returns the body of a successful answer. `document` is what errors must not repeat.
@@ -71,14 +94,36 @@ impl Client {
     }
 
     async fn try_post(&self, request: &Value, document: &str) -> Result<Vec<u8>, Refused> {
-        let mut call = self.http.post(self.endpoint.clone()).json(request);
+        let (status, headers, body) = match &self.link {
+            Link::Free(http) => self.ask(http, request).await?,
+            Link::Guarded(way_out) => self.ask_guarded(way_out, request).await?,
+        };
+        if status.is_success() { Ok(body) } else { Err(self.refused(status, &headers, &body, document)) }
+    }
+
+    async fn ask(&self, http: &reqwest::Client, request: &Value) -> Result<Answer, Refused> {
+        let mut call = http.post(self.endpoint.clone()).json(request);
         if let Some(key) = &self.api_key {
             call = call.bearer_auth(key.expose());
         }
         let response = call.send().await.map_err(|error| self.unreachable(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.body(response).await?;
-        if status.is_success() { Ok(body) } else { Err(self.refused(status, &headers, &body, document)) }
+        Ok((status, headers, body))
+    }
+
+    async fn ask_guarded(&self, way_out: &outbound::Client, request: &Value) -> Result<Answer, Refused> {
+        let unsendable = |error: outbound::InvalidHeader| Error::Configuration(error.to_string());
+        let mut call = outbound::Request::post(self.endpoint.as_str(), request.to_string())
+            .within(self.timeout)
+            .at_most(LONGEST_BODY)
+            .header("content-type", "application/json")
+            .map_err(unsendable)?;
+        if let Some(key) = &self.api_key {
+            call = call.header("authorization", &format!("Bearer {}", key.expose())).map_err(unsendable)?;
+        }
+        let answer = way_out.send(call).await.map_err(|error| self.kept_out(error))?;
+        Ok((answer.status, answer.headers, answer.body))
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Refused> {
@@ -100,6 +145,19 @@ impl Client {
             chain(&error.without_url())
         };
         Refused { error: Error::Unreachable { url: self.shown(), reason }, complaint: None, passing }
+    }
+
+    /// What a failure on the guarded way means.
+    fn kept_out(&self, error: outbound::Error) -> Refused {
+        use outbound::Error as Failed;
+        let (url, passing) = (self.shown(), matches!(error, Failed::Unreachable { .. }));
+        let error = match error {
+            Failed::Refused(refusal) => Error::AddressRefused { url, reason: refusal.to_string() },
+            Failed::TooLarge { limit, .. } => Error::Unreadable(format!("it is longer than {limit} bytes")),
+            Failed::Configuration(reason) => Error::Configuration(reason),
+            other => Error::Unreachable { url, reason: other.to_string() },
+        };
+        Refused { error, complaint: None, passing }
     }
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], document: &str) -> Refused {

@@ -271,3 +271,33 @@ fn what_cannot_work_is_refused_at_once_and_tls_needs_no_further_setup() {
     assert!(OpenAiCompatible::new(Config { model: " ".into(), ..config("http://localhost") }).is_err());
     assert!(OpenAiCompatible::new(config("https://localhost:1")).is_ok());
 }
+
+#[tokio::test]
+async fn a_guarded_model_is_reached_as_far_as_the_policy_lets_it_and_answers_as_any_other() {
+    let server = Server::start([
+        completion(r#"{"value": "7", "quote": null}"#, "stop"),
+        error(429, "retry-after: 17\r\n", "slow down"),
+        error(307, "location: http://127.0.0.1:1/\r\n", "elsewhere"),
+    ])
+    .await;
+    let guarded = |url: &str, policy| OpenAiCompatible::guarded(config(url), outbound::Client::new(policy));
+
+    let refused = guarded(&server.base_url, outbound::Policy::default()).err().unwrap();
+    assert_eq!((refused.class(), refused.code()), (ErrorClass::Permanent, "model_address_refused"));
+    assert!(refused.to_string().contains("--outbound-allow 127.0.0.1"), "{refused}");
+    let by_name = server.base_url.replace("127.0.0.1", "localhost");
+    let policy = outbound::Policy::default().with_plain_http(true);
+    let refused = ask(&guarded(&by_name, policy).unwrap()).await.unwrap_err();
+    assert_eq!(refused.code(), "model_address_refused", "{refused}");
+    assert_eq!(server.requests(), []);
+
+    let policy = outbound::Policy::allowing(["127.0.0.1".parse().unwrap()]);
+    let model = guarded(&server.base_url, policy).unwrap();
+    assert_eq!(ask(&model).await.unwrap().value, json!("7"));
+    let (head, body) = server.requests().remove(0);
+    assert!(head.contains("Bearer sk-very-secret") && head.contains("application/json"), "{head}");
+    assert_eq!(body["model"], "tiny");
+    let busy = ask(&model).await.unwrap_err();
+    assert_eq!((busy.code(), busy.retry_after().map(|wait| wait.as_secs())), ("model_rate_limited", Some(17)));
+    assert_eq!(ask(&model).await.unwrap_err().code(), "model_refused", "a redirect takes key and document nowhere");
+}

@@ -99,7 +99,7 @@ pub(in crate::api) struct WantedSubscription {
     /// What runs start with: JSON in which `{"$event": "data.path"}` stands for a value of the event. Without it: the event.
     #[serde(default)]
     input: Value,
-    /// The path in the event to the key of an object.
+    /// The path in the event to the key of an object, the id of a document, or an address over http(s).
     #[schema(pattern = r"^[^.\u0000-\u001f\u007f-\u009f]{1,16}(\.[^.\u0000-\u001f\u007f-\u009f]{1,16}){0,14}$")]
     document: Option<String>,
     /// The path in the event to the name of the document.

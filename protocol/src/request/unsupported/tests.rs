@@ -24,7 +24,6 @@ fn each_setting_without_effect_is_told_with_its_path() {
     };
     let cases = [
         (json!({ "output_file_path": "out/a.json" }), "$.output_file_path"),
-        (tool("llm", json!("x")), "$.tool_settings.llm"),
         (tool("embedding", json!("x")), "$.tool_settings.embedding"),
         (tool("vector_db", json!("x")), "$.tool_settings.vector-db"),
         (tool("x2text_adapter", json!("x")), "$.tool_settings.x2text_adapter"),
@@ -60,7 +59,7 @@ fn what_has_an_effect_or_is_not_given_is_not_mentioned() {
     let request = json!({
         "file_name": "a.pdf",
         "tool_settings": {
-            "embedding": "", "enable_challenge": false, "preamble": "Be exact.", "grammar": { "total": ["sum"] },
+            "llm": "ours", "embedding": "", "enable_challenge": false, "preamble": "Be exact.", "grammar": { "total": ["sum"] },
             "chunk-size": 512, "chunk-overlap": 64, "enable_smart_chunking": true,
             "retrieval-strategy": "keyword_table", "similarity-top-k": 3,
         },
@@ -78,9 +77,7 @@ fn many_questions_make_one_sentence() {
     let outputs: Vec<Value> = (0..1000).map(|n| json!({ "name": n.to_string(), "prompt": "?", "llm": "x" })).collect();
     assert_eq!(
         told(json!({ "outputs": outputs })),
-        [
-            "$.outputs[0].llm (and 999 more) has no effect in this version: the model that the deployment was given answers"
-        ]
+        ["$.outputs[0].llm (and 999 more) has no effect in this version: the model of the whole request answers"]
     );
 }
 
