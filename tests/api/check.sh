@@ -73,11 +73,12 @@ with_generated_client() {
     same_answers "$work/generated.json"
 }
 
-conforms() { # a key
-    python3 -m schemathesis.cli run "$FLOTILLA_URL/api/v1/openapi.json" --header "Authorization: Bearer $1" \
+conforms() ( # a key
+    # It keeps what it found in the folder where it runs.
+    cd "$work" && python3 -m schemathesis.cli run "$FLOTILLA_URL/api/v1/openapi.json" --header "Authorization: Bearer $1" \
         --max-examples "$examples" --seed 1 --continue-on-failure --phases examples,coverage,fuzzing --warnings off \
         --exclude-checks positive_data_acceptance --request-timeout 90 --generation-database none
-}
+)
 
 check "a client with plain requests submits, watches and reads a run" with_requests
 check "a client generated from the OpenAPI document does the same" with_generated_client
