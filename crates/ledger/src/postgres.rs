@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod admission;
+mod begin;
 mod connect;
 mod events;
 mod history;
@@ -57,6 +58,7 @@ pub use history::Maintained;
 pub use lead::Leadership;
 pub use migrate::migrate;
 
+use begin::begin;
 use load::Kept;
 use workflows::Workflows;
 
@@ -122,7 +124,7 @@ impl PostgresLedger {
 
     /// A transaction that sees one state of the database throughout.
     async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        begin(&self.pool, Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await
     }
 
     /// Takes every run through its steps, in one transaction.
@@ -132,7 +134,7 @@ impl PostgresLedger {
             return Ok(Vec::new());
         }
         let ids: Vec<RunId> = groups.iter().map(|(run_id, _)| *run_id).collect();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let mut unreadable = Vec::new();
         let locked = load::lock(&mut transaction, &self.workflows, &ids, &mut unreadable).await?;
         self.fold_and_commit(transaction, locked, unreadable, groups, truncated(now)).await
@@ -199,7 +201,7 @@ impl PostgresLedger {
         for one in unreadable {
             let one = std::slice::from_ref(&one);
             let failing = async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = begin(&self.pool, None).await?;
                 let failed = unreadable::fail(&mut transaction, one, now).await?;
                 transaction.commit().await?;
                 Ok::<_, Error>(failed)
@@ -257,14 +259,14 @@ impl Ledger for PostgresLedger {
     }
 
     async fn start(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<Started, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let started = submit::submit(&mut transaction, &self.workflows, runs.into(), window, truncated(now)).await?;
         transaction.commit().await?;
         Ok(Started { submitted: started.runs.into_iter().flatten().collect(), jobs: started.jobs })
     }
 
     async fn start_each(&self, runs: Vec<NewRun>, window: &Window, now: Timestamp) -> Result<StartedEach, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let batch = Batch::each(runs);
         let started = submit::submit(&mut transaction, &self.workflows, batch, window, truncated(now)).await?;
         transaction.commit().await?;
@@ -278,7 +280,7 @@ impl Ledger for PostgresLedger {
         window: &Window,
         now: Timestamp,
     ) -> Result<StartedEach, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let (mut unreadable, now) = (Vec::new(), truncated(now));
         let of: Vec<RunId> = retries.iter().map(|retry| retry.of).collect();
         let earlier = load::earlier(&mut transaction, &self.workflows, tenant, &of, &mut unreadable).await?;
@@ -297,7 +299,7 @@ impl Ledger for PostgresLedger {
         let mut connection = self.pool.acquire().await?;
         admission::release(&mut connection).await?;
         drop(connection);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let mut unreadable = Vec::new();
         let next = load::lock_next(&mut transaction, &self.workflows, rows(limit), &mut unreadable).await?;
         let groups = by_run(next.iter().map(|kept| Step::event((kept.loaded.run.id, Event::Admitted))));
@@ -306,7 +308,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn set_share(&self, tenant: &TenantId, share: Share) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         admission::set_share(&mut transaction, tenant, share).await?;
         Ok(transaction.commit().await?)
     }
@@ -334,7 +336,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn forget_published(&self) -> Result<u64, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let forgotten = outbox::forget(&mut transaction).await?;
         transaction.commit().await?;
         Ok(forgotten)
@@ -346,7 +348,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let mut unreadable = Vec::new();
         let jobs = outbox::hand_out_again(&mut transaction, &self.workflows, attempts, now, &mut unreadable).await?;
         transaction.commit().await?;
@@ -390,7 +392,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn fire(&self, firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, None).await?;
         let fired = schedules::fire(&mut transaction, &self.workflows, firing, now).await?;
         transaction.commit().await?;
         Ok(fired)

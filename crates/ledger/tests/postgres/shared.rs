@@ -134,6 +134,26 @@ async fn a_repeated_submission_does_not_wait_for_whoever_changes_the_first_run()
     change.commit().await.unwrap();
 }
 
+/// Clients of the API do so all the time. What they were in the middle of must not meet whoever gets the connection next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_goes_away_leaves_no_transaction_behind() {
+    let schema = Schema::create().await;
+    let ledger = PostgresLedger::connect(Config { max_connections: 1, ..schema.config.clone() }).await.unwrap();
+    ledger.register(&map_and_sum()).await.unwrap();
+    let run = new_run("default");
+    let (tenant, id) = (run.tenant.clone(), run.id);
+    ledger.submit(vec![run], Timestamp::now()).await.unwrap();
+    for patience in (0..400).map(|step| Duration::from_micros(step * 5)) {
+        // Gone after a while that ends at any step of it.
+        let _ = tokio::time::timeout(patience, ledger.run(&tenant, id)).await;
+        ledger.submit(vec![new_run("default")], Timestamp::now()).await.unwrap();
+    }
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' \
+        AND query NOT LIKE 'ROLLBACK%' AND application_name = 'flotilla' AND query LIKE '%READ ONLY%'";
+    assert_eq!(schema.count(open).await, 0);
+    assert_eq!(records(&ledger).await.len(), 401);
+}
+
 #[tokio::test]
 async fn the_order_of_admission_survives_a_restart() {
     let schema = Schema::create().await;
