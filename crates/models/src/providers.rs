@@ -1,6 +1,6 @@
 //! Language models as somebody sets them up: a provider, and settings under the names that are usual for it.
 //!
-//! Providers that speak the OpenAI protocol are a line in [`PROVIDERS`] each; the others are refused by name. Settings
+//! Providers that speak the OpenAI protocol are a line in `PROVIDERS` each; the others are refused by name. Settings
 //! that say how to ask (temperature, retries, reasoning) are left aside: questions are always asked in the same way.
 
 use std::time::Duration;

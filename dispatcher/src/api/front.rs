@@ -43,7 +43,7 @@ const UPLOADS: [&str; 2] = ["/api/v1/runs", "/api/v1/documents"];
 /// How clients reach the API.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Front {
-    /// Origin of a web page that may call the API from a browser, such as https://app.example.com; may be given several
+    /// Origin of a web page that may call the API from a browser, such as `https://app.example.com`; may be given several
     /// times. `*`: any [default: none].
     #[arg(long = "cors-origin", value_name = "ORIGIN", env = "FLOTILLA_CORS_ORIGIN", value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
