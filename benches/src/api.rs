@@ -104,8 +104,10 @@ pub async fn measure(settings: Settings) -> anyhow::Result<Measured> {
     let before = procfs::memory(dispatcher.id());
     let listening = readers::listen(address, KEY, &run, settings.readers).await?;
     let after = procfs::memory(dispatcher.id());
-    let told =
-        listening.until_told(connection.call("POST", &format!("/api/v1/runs/{run}/cancel"), &Value::Null, 200)).await?;
+    // The first connection has been closed meanwhile, as one that lies idle is.
+    let mut connection = Connection::open(address, KEY).await?;
+    let cancel = format!("/api/v1/runs/{run}/cancel");
+    let told = listening.until_told(connection.call("POST", &cancel, &Value::Null, 200)).await?;
     dispatcher.stop().await?;
     #[expect(clippy::cast_precision_loss, reason = "a count of connections")]
     let readers = settings.readers as f64;
