@@ -7,6 +7,8 @@ packages=()
 command -v make >/dev/null || packages+=(make)
 # SQLite and ring are compiled from C.
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
+# The manuals' examples are run as they stand there, and most of them call curl.
+command -v curl >/dev/null || packages+=(curl)
 # TLS connections are checked against the system's certificates.
 if [ "$(uname -s)" = Linux ] && [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ ! -e /etc/pki/tls/certs/ca-bundle.crt ]; then
     packages+=(ca-certificates)
