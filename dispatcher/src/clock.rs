@@ -1,6 +1,5 @@
-//! Keeps time for every run: releases what is queued, fires timers and deadlines, sweeps the outbox, looks for lost jobs,
-//! and ends what waits for a message that became poison.
-//! Keeps time for every run: releases what is queued, fires timers, deadlines and schedules, sweeps the outbox.
+//! Keeps time for every run: releases what is queued, fires timers, deadlines and schedules, sweeps the outbox, looks for
+//! lost jobs, and ends what waits for a message that became poison.
 
 use std::time::Duration;
 
