@@ -1,5 +1,6 @@
 //! How many jobs to run at once, decided by how much there is to do.
 
+#[cfg(feature = "fleet")]
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ impl Autoscale {
 }
 
 /// `MAX,MIN`, as Celery writes it.
+#[cfg(feature = "fleet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) max: u16,
@@ -33,10 +35,12 @@ pub(crate) struct Span {
 }
 
 /// Something that is no span.
+#[cfg(feature = "fleet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write MAX,MIN such as 8,2, with 1 ≤ MIN ≤ MAX ≤ 1024")]
 pub(crate) struct NotASpan;
 
+#[cfg(feature = "fleet")]
 impl FromStr for Span {
     type Err = NotASpan;
 
