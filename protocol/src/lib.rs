@@ -6,6 +6,7 @@
 //! JSON fixture under `protocol/fixtures/`.
 
 pub mod answer;
+pub mod backend;
 pub mod document;
 pub mod error;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod webhooks;
 pub mod wire;
 pub mod workflow;
 
+pub use backend::Backend;
 pub use error::{ErrorClass, TaskError};
 pub use ids::{RunId, TaskRunId, TenantId};
 pub use jiff::Timestamp;
