@@ -172,6 +172,8 @@ impl Growing {
                 idempotency_key: None,
                 priority: 0,
                 notify: false,
+                backend: None,
+                shadow_of: None,
             })
         });
         self.ledger.submit(runs.collect::<anyhow::Result<_>>()?, Timestamp::now()).await?;

@@ -119,6 +119,8 @@ async fn queue(ledger: &dyn Ledger, tenant: &str, runs: u32) -> anyhow::Result<(
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         ledger.submit((0..now).map(run).collect(), Timestamp::now()).await?;
         left -= now;

@@ -122,6 +122,8 @@ fn firing(schedule: Schedule, now: Timestamp) -> Firing {
         idempotency_key: Some(format!("schedule:{}:{}", schedule.name, at.as_second())),
         priority: schedule.priority,
         notify: false,
+        backend: None,
+        shadow_of: None,
     };
     let runs = plan.kept.iter().map(run).collect();
     Firing { last_at: plan.kept.last().copied(), next_at: plan.next_at, runs, schedule }

@@ -130,6 +130,8 @@ impl Desk {
             idempotency_key,
             priority,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         let submitted = self.fleet.start(vec![run]).await?;
         submitted.into_iter().next().ok_or_else(|| {

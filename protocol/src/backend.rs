@@ -42,6 +42,12 @@ impl Backend {
         }
     }
 
+    /// The backend of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|backend| backend.as_str() == word)
+    }
+
     /// Whether jobs travel through our own broker in our own form.
     #[must_use]
     pub const fn is_native(self) -> bool {
@@ -76,7 +82,6 @@ impl FromStr for Backend {
     type Err = UnknownBackend;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|backend| backend.as_str() == word);
-        known.ok_or_else(|| UnknownBackend(word.to_owned()))
+        Self::parse(word).ok_or_else(|| UnknownBackend(word.to_owned()))
     }
 }

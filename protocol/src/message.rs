@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::answer::Usage;
+use crate::backend::Backend;
 use crate::error::TaskError;
 use crate::ids::{RunId, TaskRunId, TenantId};
 use crate::payload::{Payload, TaskOutput};
-use crate::workflow::Timeouts;
+use crate::workflow::{CeleryTask, Timeouts};
 
 /// The version written into every message; readers refuse versions they do not know.
 pub const WIRE_VERSION: u32 = 1;
@@ -30,6 +31,12 @@ pub struct Job {
     pub workflow: String,
     /// Name of the task.
     pub task: String,
+    /// Who executes its run.
+    #[serde(default, skip_serializing_if = "Backend::is_default")]
+    pub backend: Backend,
+    /// How a Celery worker is asked to do it, for a task that is one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub celery: Option<CeleryTask>,
     /// The queue that the job is published to.
     pub queue: String,
     /// The worker that has the run's files, in a sticky workflow: it should have the job if it has room for it.

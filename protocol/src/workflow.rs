@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::task::Task;
 use crate::time::{millis, optional_millis};
 
+mod celery;
 mod read;
 mod validate;
 
+pub use celery::{Arguments, CeleryTask};
 pub use validate::{InvalidWorkflow, is_name};
 
 /// Names of the queues that every fleet has.
@@ -80,6 +82,9 @@ pub struct TaskSpec {
     /// Limits of one attempt.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Has a Celery worker do it, whatever backend the run is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub celery: Option<CeleryTask>,
 }
 
 /// What a task's final failure means for the rest of the run.
@@ -224,6 +229,7 @@ impl TaskSpec {
             on_failure: OnFailure::default(),
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
+            celery: None,
         }
     }
 }

@@ -205,6 +205,8 @@ mod tests {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         let id = run.id;
         ledger.submit(vec![run], Timestamp::now()).await.unwrap();

@@ -101,5 +101,7 @@ fn run(kind: Kind) -> NewRun {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     }
 }

@@ -185,6 +185,8 @@ async fn statements_of_a_thousand() -> anyhow::Result<Option<i64>> {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         (0..1000).map(run).collect()
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::{Callback, Job, RunId, RunState, TaskError, TaskState, Workflow};
+use protocol::{Callback, Job, RunId, RunState, TaskError, TaskState, TenantId, Workflow};
 use serde::{Deserialize, Serialize};
 
 /// The dispatcher as hosts of other engines ask it.
@@ -38,6 +38,8 @@ pub trait Desk: Send + Sync {
 pub struct Turn {
     /// The run.
     pub run_id: RunId,
+    /// Its owner.
+    pub tenant: TenantId,
     /// Name of the task.
     pub task: String,
     /// Position in the mapped list, for a child of a mapped task.

@@ -51,12 +51,14 @@ impl World {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         let started = self.fleet.start((0..runs).map(run).collect()).await.unwrap();
         // Publications are marked a moment later.
         let later = Timestamp::now() + SignedDuration::from_secs(60);
         let marked = async {
-            while !self.ledger.unpublished(Duration::ZERO, 10, later).await.unwrap().is_empty() {
+            while !self.ledger.unpublished(Duration::ZERO, &[], 10, later).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

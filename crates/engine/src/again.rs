@@ -23,7 +23,7 @@ pub enum NotAgain {
 }
 
 impl Run {
-    /// A new run of the same workflow that begins where this one went wrong: tasks that succeeded are succeeded in it
+    /// A new run of the same workflow, on the same backend, that begins where this one went wrong: tasks that succeeded are succeeded in it
     /// from the start, with what they left, and are never handed out. Everything else is done again, and so is the
     /// task `from` and whatever comes after a task that is done again.
     ///
@@ -47,7 +47,7 @@ impl Run {
         if carried.len() == self.workflow.tasks.len() {
             return Err(NotAgain::NothingLeft);
         }
-        let mut again = Self::new(id, self.tenant.clone(), self.workflow.clone(), now);
+        let mut again = Self::new(id, self.tenant.clone(), self.workflow.clone(), now).on(self.backend);
         let width = self.workflow.tasks.len();
         let (heads, children) = self.tasks.split_at(width);
         for (head, done) in again.tasks.iter_mut().zip(heads) {

@@ -30,6 +30,8 @@ impl Run {
             tenant: self.tenant.clone(),
             workflow: self.workflow.name.clone(),
             task: task_run.task.clone(),
+            backend: self.backend,
+            celery: spec.celery.clone(),
             queue: spec.queue.clone(),
             preferred: self.preferred_worker(task_run, spec),
             index: task_run.index,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use protocol::workflow::TaskSpec;
-use protocol::{Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
+use protocol::{Backend, Payload, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId, Workflow};
 use serde_json::Value;
 use uuid::Builder;
 
@@ -19,6 +19,8 @@ pub struct Run {
     pub tenant: TenantId,
     /// What is executed; fixed for the life of the run.
     pub workflow: Arc<Workflow>,
+    /// Who executes it; fixed for the life of the run.
+    pub backend: Backend,
     /// Where it stands.
     pub state: RunState,
     /// Why it failed or was cancelled, for states that need a reason.
@@ -83,6 +85,7 @@ impl Run {
             id,
             tenant,
             workflow,
+            backend: Backend::default(),
             state: RunState::Queued,
             error: None,
             created_at: now,
@@ -91,6 +94,12 @@ impl Run {
             deadline_at,
             tasks,
         }
+    }
+
+    /// The same on that backend.
+    #[must_use]
+    pub fn on(self, backend: Backend) -> Self {
+        Self { backend, ..self }
     }
 
     /// The task runs that a run begins with: one per task, blocked. Their ids follow from the run's, so a ledger need

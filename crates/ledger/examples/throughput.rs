@@ -144,6 +144,8 @@ async fn queue(ledger: &dyn Ledger, count: u32, tenant: impl Fn(u32) -> String) 
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     });
     ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
 }
@@ -196,6 +198,8 @@ async fn submit(ledger: &dyn Ledger, workflow: &str, count: u32) -> Result<(), E
         idempotency_key: Some(RunId::new().to_string()),
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     });
     ledger.submit(runs.collect(), Timestamp::now()).await.map(drop)
 }

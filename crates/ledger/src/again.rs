@@ -121,7 +121,17 @@ pub(crate) fn decide(
             Ok(again) => {
                 let (tenant, workflow) = (run.tenant.clone(), run.workflow.name.clone());
                 let (input, priority) = (input.clone(), *priority);
-                batch.runs.push(NewRun { id, tenant, workflow, input, idempotency_key, priority, notify });
+                batch.runs.push(NewRun {
+                    id,
+                    tenant,
+                    workflow,
+                    input,
+                    idempotency_key,
+                    priority,
+                    notify,
+                    backend: Some(run.backend),
+                    shadow_of: None,
+                });
                 batch.again.insert(id, Again { run: again, link: Link { of, from } });
                 refused.push(None);
             }

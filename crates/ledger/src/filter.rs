@@ -1,7 +1,7 @@
 //! Which runs of a tenant are meant.
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{RunId, RunState};
+use protocol::{Backend, RunId, RunState};
 use uuid::Uuid;
 
 /// How far the time in a run's id may lie from the time it was recorded at: other processes choose ids.
@@ -21,6 +21,10 @@ pub struct RunFilter {
     pub created_after: Option<Timestamp>,
     /// Submitted earlier.
     pub created_before: Option<Timestamp>,
+    /// On this backend.
+    pub backend: Option<Backend>,
+    /// Also such as repeat another run on another backend, to be compared.
+    pub shadows: bool,
 }
 
 /// The states whose runs an index of their own holds together, in groups.

@@ -125,6 +125,7 @@ pub(crate) fn fold(loaded: &mut Loaded, steps: Vec<Step>, now: Timestamp) -> Fol
 fn ended_run(run: &Run, now: Timestamp) -> EndedRun {
     EndedRun {
         workflow: run.workflow.name.clone(),
+        backend: run.backend,
         created_at: run.created_at,
         started_at: run.started_at,
         ended_at: run.ended_at.unwrap_or(now),

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use engine::{Action, Event};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use protocol::{Callback, Job, Lifecycle, Payload, RunId, TaskRunId, TenantId, Workflow};
+use protocol::{Backend, Callback, Job, Lifecycle, Payload, RunId, TaskRunId, TenantId, Workflow};
 
 mod again;
 #[cfg(feature = "conformance")]
@@ -62,7 +62,7 @@ pub use operations::{ActiveTask, Backlog, ScheduledTask, TaskPlace, Wait};
 pub use records::Records;
 pub use schedules::{Firing, Misfire, Schedule};
 pub use usage::{Consumed, DayUsage, RunUsage};
-pub use views::{AttemptRecord, RunEvents, RunRecord, RunSummary};
+pub use views::{AttemptRecord, RunEvents, RunRecord, RunSummary, UnderWay};
 
 /// The durable record of everything that runs.
 #[async_trait]
@@ -165,11 +165,18 @@ pub trait Ledger: Records + Send + Sync {
     /// When the store fails.
     async fn record(&self, callbacks: Vec<Callback>, now: Timestamp) -> Result<Vec<Applied>, Error>;
 
-    /// Jobs whose task run is queued and that were released at least `age` ago but never marked as published.
+    /// Jobs whose task run is queued and that were released at least `age` ago but never marked as published; those of runs
+    /// on the backends in `without` are left out.
     ///
     /// # Errors
     /// When the store fails.
-    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error>;
+    async fn unpublished(
+        &self,
+        age: Duration,
+        without: &[Backend],
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, Error>;
 
     /// Marks jobs as published, unless a newer attempt exists.
     ///
@@ -185,8 +192,9 @@ pub trait Ledger: Records + Send + Sync {
     /// When the store fails.
     async fn forget_published(&self) -> Result<u64, Error>;
 
-    /// Attempts that were handed out before a time and have not ended: published, or reported as started. Those of the
-    /// queues in `except` are left out. The oldest first, at most `limit`.
+    /// Attempts that were handed out to our own workers before a time and have not ended: published, or reported as started.
+    /// Those of runs on other backends, of tasks that Celery does, and of the queues in `except` are left out. The oldest
+    /// first, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -201,6 +209,19 @@ pub trait Ledger: Records + Send + Sync {
     /// # Errors
     /// When the store fails.
     async fn hand_out_again(&self, attempts: &[HandedOut], now: Timestamp) -> Result<Vec<Job>, Error>;
+
+    /// Runs that are under way on these backends, of whatever tenant, admitted before a time; in the order of their ids, those
+    /// behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn under_way(
+        &self,
+        backends: &[Backend],
+        before: Timestamp,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<UnderWay>, Error>;
 
     /// Events whose time has come: timers, deadlines of runs, queue waits; at most `limit`.
     ///
@@ -358,6 +379,10 @@ pub struct NewRun {
     pub priority: i16,
     /// Whether its owner wants to be told when it ends.
     pub notify: bool,
+    /// Who executes it; the default until somebody chooses.
+    pub backend: Option<Backend>,
+    /// The run that it repeats on another backend, to be compared. Lists leave it out unless asked.
+    pub shadow_of: Option<RunId>,
 }
 
 /// What a tenant may use of the fleet.
@@ -459,6 +484,8 @@ pub struct Applied {
 pub struct EndedRun {
     /// Name of its workflow.
     pub workflow: String,
+    /// Who executed it.
+    pub backend: Backend,
     /// When it was submitted.
     pub created_at: Timestamp,
     /// When it was admitted, unless it ended in line.

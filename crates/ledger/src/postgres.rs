@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use engine::Event;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
+use protocol::{Backend, Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
@@ -27,7 +27,7 @@ use crate::wide::WideRuns;
 use crate::{
     ActiveTask, Applied, Backlog, DayUsage, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, Retry, RunEvents,
     RunFilter, RunRecord, RunSummary, RunUsage, Schedule, ScheduledTask, Share, Started, StartedEach, Submitted,
-    Window,
+    UnderWay, Window,
 };
 
 mod admission;
@@ -321,10 +321,18 @@ impl Ledger for PostgresLedger {
         self.take(callbacks.into_iter().map(Step::callback), now).await
     }
 
-    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+    async fn unpublished(
+        &self,
+        age: Duration,
+        without: &[Backend],
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, Error> {
         let mut snapshot = self.snapshot().await?;
         let mut unreadable = Vec::new();
-        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now, &mut unreadable).await?;
+        let jobs =
+            outbox::unpublished(&mut snapshot, &self.workflows, (age, without), rows(limit), now, &mut unreadable)
+                .await?;
         snapshot.commit().await?;
         self.fail(unreadable, truncated(now)).await;
         Ok(jobs)
@@ -354,6 +362,17 @@ impl Ledger for PostgresLedger {
         transaction.commit().await?;
         self.fail(unreadable, truncated(now)).await;
         Ok(jobs)
+    }
+
+    async fn under_way(
+        &self,
+        backends: &[Backend],
+        before: Timestamp,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<UnderWay>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        read::under_way(&mut connection, backends, before, after, rows(limit)).await
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {

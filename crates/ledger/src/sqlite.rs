@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use engine::{Event, Run};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use protocol::{Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
+use protocol::{Backend, Callback, Job, Lifecycle, RunId, TaskRunId, TenantId, Workflow};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Mutex;
 
@@ -23,7 +23,8 @@ use crate::unreadable::Unreadable;
 use crate::values::{rows, truncated};
 use crate::{
     ActiveTask, Applied, Backlog, DayUsage, Error, Firing, HandedOut, Ledger, Line, NewRun, Notice, Retry, RunEvents,
-    RunFilter, RunRecord, RunSummary, RunUsage, Schedule, ScheduledTask, Share, StartedEach, Submitted, Window,
+    RunFilter, RunRecord, RunSummary, RunUsage, Schedule, ScheduledTask, Share, StartedEach, Submitted, UnderWay,
+    Window,
 };
 
 mod admission;
@@ -254,10 +255,18 @@ impl Ledger for SqliteLedger {
         self.take(callbacks.into_iter().map(Step::callback), now).await
     }
 
-    async fn unpublished(&self, age: Duration, limit: usize, now: Timestamp) -> Result<Vec<Job>, Error> {
+    async fn unpublished(
+        &self,
+        age: Duration,
+        without: &[Backend],
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, Error> {
         let mut unreadable = Vec::new();
         let mut snapshot = self.read().await?;
-        let jobs = outbox::unpublished(&mut snapshot, &self.workflows, age, rows(limit), now, &mut unreadable).await?;
+        let jobs =
+            outbox::unpublished(&mut snapshot, &self.workflows, (age, without), rows(limit), now, &mut unreadable)
+                .await?;
         drop(snapshot);
         if !unreadable.is_empty() {
             let mut wide = self.wide.lock().await;
@@ -300,6 +309,17 @@ impl Ledger for SqliteLedger {
         transaction.commit().await?;
         failed.iter().for_each(Unreadable::report);
         Ok(jobs)
+    }
+
+    async fn under_way(
+        &self,
+        backends: &[Backend],
+        before: Timestamp,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<UnderWay>, Error> {
+        let mut snapshot = self.read().await?;
+        read::under_way(&mut snapshot, backends, before, after, rows(limit)).await
     }
 
     async fn due(&self, limit: usize, now: Timestamp) -> Result<Vec<(RunId, Event)>, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use protocol::answer::Usage;
-use protocol::{Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState};
+use protocol::{Backend, Payload, RunEvent, RunId, RunState, TaskError, TaskRunId, TaskState, TenantId};
 
 /// A run as recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct RunRecord {
     pub usage: Usage,
     /// The run that it does again.
     pub retry_of: Option<RunId>,
+    /// The run that it repeats on another backend, to be compared.
+    pub shadow_of: Option<RunId>,
 }
 
 /// One attempt that ended.
@@ -47,16 +49,33 @@ pub struct RunSummary {
     pub id: RunId,
     /// Name of its workflow.
     pub workflow: String,
+    /// Who executes it.
+    pub backend: Backend,
     /// Where it stands.
     pub state: RunState,
     /// When it was submitted.
     pub created_at: Timestamp,
+    /// When it was admitted.
+    pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// The run that it does again.
     pub retry_of: Option<RunId>,
+    /// The run that it repeats on another backend, to be compared.
+    pub shadow_of: Option<RunId>,
     /// How many of its task runs are in which state.
     pub tasks: BTreeMap<&'static str, u64>,
+}
+
+/// A run under way on some backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Its id.
+    pub run_id: RunId,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// Who executes it.
+    pub backend: Backend,
 }
 
 /// What was told about a run, and where it stands.

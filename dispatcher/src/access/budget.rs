@@ -142,6 +142,8 @@ mod tests {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         ledger.submit(vec![run], now).await.unwrap();
         let job = ledger.admit(1, now).await.unwrap().remove(0);

@@ -73,7 +73,17 @@ impl Desk {
                     let input = input(value, objects.as_ref()).await?;
                     Ok((
                         place,
-                        NewRun { id: RunId::new(), tenant, workflow, input, idempotency_key, priority, notify: false },
+                        NewRun {
+                            id: RunId::new(),
+                            tenant,
+                            workflow,
+                            input,
+                            idempotency_key,
+                            priority,
+                            notify: false,
+                            backend: None,
+                            shadow_of: None,
+                        },
                     ))
                 });
             }

@@ -54,6 +54,8 @@ pub(super) fn order(tenant: &TenantId, message: &Delivery, why: &str) -> Option<
         idempotency_key: Some(format!("webhook:{why}{}", suffix(&message.endpoint))),
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{OnFailure, Workflow};
+use super::{Arguments, OnFailure, Workflow};
 use crate::request::Problem;
 use crate::shape::{Field, Problems};
 
@@ -23,6 +23,7 @@ const TASK: &[Field] = &[
     Field::of::<OnFailure>("on_failure", "\"fail_run\" or \"continue\""),
     Field::of::<Map<String, Value>>("retry", "an object"),
     Field::of::<Map<String, Value>>("timeouts", "an object"),
+    Field::of::<Option<Map<String, Value>>>("celery", "an object"),
 ];
 
 const RETRY: &[Field] = &[
@@ -37,6 +38,11 @@ const TIMEOUTS: &[Field] = &[
     Field::of::<Option<u64>>("soft_ms", "a number of milliseconds"),
     Field::of::<u64>("hard_ms", "a number of milliseconds"),
     Field::of::<Option<u64>>("queue_wait_ms", "a number of milliseconds"),
+];
+
+const CELERY: &[Field] = &[
+    Field::of::<String>("task", "the name of a Celery task"),
+    Field::of::<Arguments>("arguments", "\"envelope\", \"input\" or \"parents\""),
 ];
 
 impl Workflow {
@@ -58,8 +64,8 @@ impl Workflow {
             problems.check(task, &path, TASK);
             problems.require(task, &path, "name");
             whole &= task.get("name").is_some() && task.get("parents").is_some() == had_parents;
-            for (part, fields) in [("retry", RETRY), ("timeouts", TIMEOUTS)] {
-                if let Some(value) = task.get_mut(part) {
+            for (part, fields) in [("retry", RETRY), ("timeouts", TIMEOUTS), ("celery", CELERY)] {
+                if let Some(value) = task.get_mut(part).filter(|value| !value.is_null()) {
                     problems.check(value, &format!("{path}.{part}"), fields);
                 }
             }

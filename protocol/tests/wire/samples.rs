@@ -104,6 +104,8 @@ fn job() -> Job {
         tenant: TenantId::default_tenant(),
         workflow: protocol::stages::PIPELINE.to_owned(),
         task: "chunk-embed".to_owned(),
+        backend: protocol::Backend::default(),
+        celery: None,
         queue: queues::FILE_PROCESSING.to_owned(),
         preferred: None,
         index: None,

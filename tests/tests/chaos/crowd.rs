@@ -113,6 +113,8 @@ impl Crowd {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         let submitted = self.fleet.start((0..RUNS).map(run).collect()).await.unwrap();
         assert_eq!(submitted.len(), RUNS);

@@ -163,6 +163,8 @@ impl TestFleet {
             idempotency_key: key.map(str::to_owned),
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         self.fleet.start(vec![run]).await.unwrap()[0].id
     }
@@ -205,6 +207,8 @@ impl TestFleet {
             idempotency_key: None,
             priority: 0,
             notify: false,
+            backend: None,
+            shadow_of: None,
         };
         self.fleet.start(vec![run]).await.unwrap()[0].id
     }

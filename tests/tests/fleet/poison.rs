@@ -100,6 +100,8 @@ async fn start(fleet: &Fleet, flow: &Workflow) -> RunId {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     };
     fleet.start(vec![run]).await.unwrap()[0].id
 }

@@ -38,6 +38,8 @@ fn run(tenant: &str, priority: i16) -> NewRun {
         idempotency_key: None,
         priority,
         notify: false,
+        backend: None,
+        shadow_of: None,
     }
 }
 

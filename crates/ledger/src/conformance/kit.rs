@@ -56,6 +56,8 @@ pub(super) fn new_run(input: Value) -> NewRun {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     }
 }
 
@@ -136,7 +138,7 @@ pub(super) fn states(record: &RunRecord) -> BTreeMap<String, &'static str> {
 
 /// Everything that is in the outbox now.
 pub(super) async fn outbox(ledger: &Subject) -> Vec<Job> {
-    ledger.unpublished(std::time::Duration::ZERO, 10_000, at(1_000_000)).await.expect("read")
+    ledger.unpublished(std::time::Duration::ZERO, &[], 10_000, at(1_000_000)).await.expect("read")
 }
 
 /// What marks a job as published.

@@ -41,6 +41,7 @@ pub async fn the_end_of_a_run_is_told_once_with_its_times(ledger: Subject) {
     let applied = ledger.record(vec![fail.clone()], at(30)).await.unwrap();
 
     let told = EndedRun {
+        backend: protocol::Backend::default(),
         workflow: begun.workflow.name.clone(),
         created_at: begun.created_at,
         started_at: begun.started_at,

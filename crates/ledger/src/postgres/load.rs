@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use engine::{Run, TaskRun};
-use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
+use protocol::{Backend, RunId, RunState, TaskRunId, TaskState, TenantId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
@@ -28,6 +28,8 @@ pub(super) struct Kept {
     pub(super) place: Place,
     /// The run that it does again.
     pub(super) retry_of: Option<RunId>,
+    /// The run that it repeats on another backend.
+    pub(super) shadow_of: Option<RunId>,
 }
 
 impl HasRun for Kept {
@@ -40,7 +42,7 @@ macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
             "SELECT id, tenant, workflow, workflow_version, state, error, created_at, started_at, ended_at, \
-             deadline_at, input, revision, priority, tag, held, retry_of FROM runs ",
+             deadline_at, backend, input, revision, priority, tag, held, retry_of, shadow_of FROM runs ",
             $rest
         )
     };
@@ -206,6 +208,7 @@ async fn run(
         started_at: columns.optional_time()?,
         ended_at: columns.optional_time()?,
         deadline_at: columns.optional_time()?,
+        backend: columns.state("backend", Backend::parse)?,
         tasks: Vec::new(),
     };
     Ok(Kept {
@@ -213,6 +216,7 @@ async fn run(
         revision: columns.get()?,
         place: Place { priority: columns.get()?, tag: columns.get()?, held: columns.get()? },
         retry_of: columns.get::<Option<uuid::Uuid>>()?.map(RunId::from_uuid),
+        shadow_of: columns.get::<Option<uuid::Uuid>>()?.map(RunId::from_uuid),
     })
 }
 

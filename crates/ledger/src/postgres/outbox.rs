@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{Job, RunId, TaskRunId};
+use protocol::{Backend, Job, RunId, TaskRunId};
 use sqlx::PgConnection;
 
 use super::load::{self, uuids};
@@ -12,11 +12,11 @@ use super::workflows::Workflows;
 use crate::unreadable::Unreadable;
 use crate::{Error, HandedOut};
 
-/// Jobs released at least `age` ago and not published, oldest first.
+/// Jobs released at least `age` ago and not published, oldest first, but for those of runs on the backends in `without`.
 pub(super) async fn unpublished(
     connection: &mut PgConnection,
     workflows: &Workflows,
-    age: Duration,
+    (age, without): (Duration, &[Backend]),
     limit: i64,
     now: Timestamp,
     unreadable: &mut Vec<Unreadable>,
@@ -27,10 +27,13 @@ pub(super) async fn unpublished(
     };
     let rows = sqlx::query(
         "SELECT run_id, id FROM task_runs \
-         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= $1 ORDER BY queued_at, id LIMIT $2",
+         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= $1 \
+            AND (cardinality($3::text[]) = 0 OR (SELECT backend FROM runs WHERE runs.id = run_id) <> ALL ($3)) \
+         ORDER BY queued_at, id LIMIT $2",
     )
     .bind(Time(latest))
     .bind(limit)
+    .bind(without.iter().map(|backend| backend.as_str()).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
     let mut wanted = Vec::with_capacity(rows.len());
@@ -114,6 +117,7 @@ pub(super) async fn handed_out(
              WHERE t.state IN ('queued', 'running') AND t.attempt > 0 \
                 AND (t.published_attempt = t.attempt AND t.published_at < $1 \
                     OR t.state = 'running' AND t.started_at < $1) \
+                AND r.backend IN ('fleet', 'embedded') \
                 AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::bigint[], $4::text[]) AS v (name, version, task) \
                     WHERE v.name = r.workflow AND v.version = r.workflow_version AND v.task = t.task) \
              ORDER BY t.published_at NULLS FIRST, t.id LIMIT $5",
@@ -132,7 +136,7 @@ pub(super) async fn handed_out(
             let attempt = columns.number("attempt")?;
             let (task, name): (String, String) = (columns.get()?, columns.get()?);
             let workflow = workflows.version(connection, &name, columns.number("workflow version")?).await?;
-            let Some(spec) = workflow.spec(&task) else { continue };
+            let Some(spec) = workflow.spec(&task).filter(|spec| spec.celery.is_none()) else { continue };
             found.push(HandedOut { run_id, task_run_id, attempt, queue: spec.queue.clone() });
         }
         let unwanted = found.iter().any(|one| except.contains(&one.queue));

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use protocol::answer::Usage;
-use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
+use protocol::{Backend, RunId, RunState, TaskRunId, TaskState, TenantId};
 use sqlx::{PgConnection, QueryBuilder};
 
 use super::load::{self, Kept, uuids};
 use super::values::{Columns, Time, text};
 use super::workflows::Workflows;
 use crate::fold::Loaded;
-use crate::{AttemptRecord, Error, RunFilter, RunRecord, RunSummary};
+use crate::values::corrupt;
+use crate::{AttemptRecord, Error, RunFilter, RunRecord, RunSummary, UnderWay};
 
 /// The tenant's run of that id.
 pub(super) async fn run(
@@ -24,7 +26,7 @@ pub(super) async fn run(
     if let Some(one) = unreadable.pop() {
         return Err(one.error);
     }
-    let Some(Kept { loaded: Loaded { run, input }, retry_of, .. }) =
+    let Some(Kept { loaded: Loaded { run, input }, retry_of, shadow_of, .. }) =
         found.filter(|kept| kept.loaded.run.tenant == *tenant)
     else {
         return Ok(None);
@@ -34,7 +36,7 @@ pub(super) async fn run(
     for record in attempts.values().flatten() {
         usage += &record.usage;
     }
-    Ok(Some(RunRecord { run, input, attempts, usage, retry_of }))
+    Ok(Some(RunRecord { run, input, attempts, usage, retry_of, shadow_of }))
 }
 
 async fn attempts(
@@ -79,11 +81,18 @@ pub(super) async fn runs(
     for (nth, condition) in filter.state_conditions().into_iter().enumerate() {
         query.push(if nth == 0 { "(" } else { " UNION ALL (" });
         query.push(
-            "SELECT id, workflow, workflow_version, state, created_at, ended_at, retry_of FROM runs WHERE tenant = ",
+            "SELECT id, workflow, workflow_version, backend, state, created_at, started_at, ended_at, retry_of, shadow_of \
+             FROM runs WHERE tenant = ",
         );
         query.push_bind(tenant.as_str()).push(" AND ").push(condition);
         if let Some(workflow) = &filter.workflow {
             query.push(" AND workflow = ").push_bind(text(workflow));
+        }
+        if let Some(backend) = filter.backend {
+            query.push(" AND backend = ").push_bind(backend.as_str());
+        }
+        if !filter.shadows {
+            query.push(" AND shadow_of IS NULL");
         }
         if let Some(suffix) = &filter.key_suffix {
             let length = i32::try_from(suffix.chars().count()).unwrap_or(i32::MAX);
@@ -117,10 +126,13 @@ pub(super) async fn runs(
         runs.push(RunSummary {
             id,
             workflow,
+            backend: columns.state("backend", Backend::parse)?,
             state: columns.state("run state", RunState::parse)?,
             created_at: columns.time()?,
+            started_at: columns.optional_time()?,
             ended_at: columns.optional_time()?,
             retry_of: columns.get::<Option<uuid::Uuid>>()?.map(RunId::from_uuid),
+            shadow_of: columns.get::<Option<uuid::Uuid>>()?.map(RunId::from_uuid),
             tasks: BTreeMap::new(),
         });
     }
@@ -163,4 +175,32 @@ async fn task_counts(connection: &mut PgConnection, run_ids: &[RunId]) -> Result
         counted.heads += columns.number::<u64>("count")?;
     }
     Ok(counts)
+}
+
+/// Runs under way on these backends, admitted before that time.
+pub(super) async fn under_way(
+    connection: &mut PgConnection,
+    backends: &[Backend],
+    before: Timestamp,
+    after: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<UnderWay>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, tenant, backend FROM runs WHERE state = 'running' AND backend NOT IN ('fleet', 'embedded') \
+            AND backend = ANY($1) AND started_at < $2 \
+            AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4",
+    )
+    .bind(backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>())
+    .bind(Time(before))
+    .bind(after.map(|run| run.as_uuid()))
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    let found = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        let (run_id, tenant): (_, String) = (RunId::from_uuid(columns.id()?), columns.get()?);
+        let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+        Ok(UnderWay { run_id, tenant, backend: columns.state("backend", Backend::parse)? })
+    });
+    found.collect()
 }

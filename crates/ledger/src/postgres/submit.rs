@@ -24,6 +24,8 @@ use crate::{Error, Line, NewRun, StartedEach, Window};
 struct Entry {
     key: Option<String>,
     notify: bool,
+    /// What it repeats on another backend.
+    shadow_of: Option<RunId>,
     /// What it does again.
     link: Option<Link>,
     loaded: Loaded,
@@ -56,12 +58,16 @@ pub(super) async fn submit(
     let entries = fresh.into_iter().map(|new| {
         let (run, link) = match batch.again.remove(&new.id) {
             Some(again) => (again.run, Some(again.link)),
-            None => (Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now), None),
+            None => {
+                let run = Run::new(new.id, new.tenant, latest[&new.workflow].clone(), now);
+                (run.on(new.backend.unwrap_or_default()), None)
+            }
         };
         let tenant = tenants.get_mut(&run.tenant).ok_or_else(|| corrupt("tenant", "it vanished"))?;
         let place = tenant.enter(&run, new.priority, &admitted);
-        let (key, notify, loaded) = (new.idempotency_key, new.notify, Loaded { run, input: new.input });
-        Ok(Entry { key, notify, link, loaded, place, admitted: None })
+        let (key, notify, shadow_of) = (new.idempotency_key, new.notify, new.shadow_of);
+        let loaded = Loaded { run, input: new.input };
+        Ok(Entry { key, notify, shadow_of, link, loaded, place, admitted: None })
     });
     let mut entries: Vec<Entry> = entries.collect::<Result<_, Error>>()?;
     admit_front(&mut entries, line, now);
@@ -117,10 +123,11 @@ async fn insert(
     sqlx::query(
         "WITH runs AS ( \
             INSERT INTO runs (id, tenant, workflow, workflow_version, state, priority, tag, held, input, \
-                idempotency_key, created_at, deadline_at, started_at, notify, retry_of, retry_from) \
+                idempotency_key, created_at, deadline_at, started_at, notify, retry_of, retry_from, backend, shadow_of) \
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], \
                 $7::double precision[], $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], \
-                $12::timestamptz[], $13::timestamptz[], $28::boolean[], $29::uuid[], $30::text[]) \
+                $12::timestamptz[], $13::timestamptz[], $28::boolean[], $29::uuid[], $30::text[], $31::text[], \
+                $32::uuid[]) \
          ), task_runs AS ( \
             INSERT INTO task_runs (run_id, id, position, task, state, attempt, queued_at, expires_at, failures) \
             SELECT v.*, 0 \
@@ -165,6 +172,8 @@ async fn insert(
     .bind(entries.iter().map(|entry| entry.notify).collect::<Vec<_>>())
     .bind(entries.iter().map(|entry| entry.link.as_ref().map(|link| link.of.as_uuid())).collect::<Vec<_>>())
     .bind(entries.iter().map(|entry| entry.link.as_ref().and_then(|link| link.from.as_deref())).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.backend.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.shadow_of.map(|run| run.as_uuid())).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::{Run, TaskRun};
-use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId, Workflow};
+use protocol::{Backend, RunId, RunState, TaskRunId, TaskState, TenantId, Workflow};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::values::{Columns, id};
@@ -29,7 +29,7 @@ pub(super) async fn runs(
     for ids in ids.chunks(IDS_PER_QUERY) {
         let mut query = QueryBuilder::new(
             "SELECT id, tenant, workflow, workflow_version, state, error, created_at, started_at, ended_at, \
-             deadline_at, input FROM runs WHERE id IN (",
+             deadline_at, backend, input FROM runs WHERE id IN (",
         );
         push_ids(&mut query, ids);
         for row in query.build().fetch_all(&mut *connection).await? {
@@ -117,6 +117,7 @@ async fn run(
         started_at: columns.optional_time()?,
         ended_at: columns.optional_time()?,
         deadline_at: columns.optional_time()?,
+        backend: columns.state("backend", Backend::parse)?,
         tasks: Vec::new(),
     };
     Ok(Loaded { run, input: columns.json("input")? })

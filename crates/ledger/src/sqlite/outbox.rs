@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{Job, RunId, TaskRunId};
+use protocol::{Backend, Job, RunId, TaskRunId};
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::load;
@@ -13,11 +13,11 @@ use super::workflows::Workflows;
 use crate::unreadable::Unreadable;
 use crate::{Error, HandedOut};
 
-/// Jobs released at least `age` ago and not published, oldest first.
+/// Jobs released at least `age` ago and not published, oldest first, but for those of runs on the backends in `without`.
 pub(super) async fn unpublished(
     connection: &mut SqliteConnection,
     workflows: &Workflows,
-    age: Duration,
+    (age, without): (Duration, &[Backend]),
     limit: i64,
     now: Timestamp,
     unreadable: &mut Vec<Unreadable>,
@@ -26,14 +26,20 @@ pub(super) async fn unpublished(
     let Some(latest) = SignedDuration::try_from(age).ok().and_then(|age| now.checked_sub(age).ok()) else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query(
-        "SELECT run_id, id FROM task_runs \
-         WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= ? ORDER BY queued_at, id LIMIT ?",
-    )
-    .bind(micros(latest))
-    .bind(limit)
-    .fetch_all(&mut *connection)
-    .await?;
+    let mut query = QueryBuilder::new(
+        "SELECT run_id, id FROM task_runs WHERE state = 'queued' AND published_attempt < attempt AND queued_at <= ",
+    );
+    query.push_bind(micros(latest));
+    if !without.is_empty() {
+        query.push(" AND (SELECT backend FROM runs WHERE runs.id = run_id) NOT IN (");
+        let mut list = query.separated(", ");
+        for backend in without {
+            list.push_bind(backend.as_str());
+        }
+        query.push(")");
+    }
+    query.push(" ORDER BY queued_at, id LIMIT ").push_bind(limit);
+    let rows = query.build().fetch_all(&mut *connection).await?;
     let mut wanted = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::of(row);
@@ -98,6 +104,7 @@ pub(super) async fn handed_out(
          FROM task_runs t JOIN runs r ON r.id = t.run_id \
          WHERE t.state IN ('queued', 'running') AND t.attempt > 0 \
             AND (t.published_attempt = t.attempt AND t.published_at < ?1 OR t.state = 'running' AND t.started_at < ?1) \
+            AND r.backend IN ('fleet', 'embedded') \
          ORDER BY t.published_at, t.id",
     )
     .bind(micros(before))
@@ -113,7 +120,10 @@ pub(super) async fn handed_out(
         let attempt = columns.number("attempt")?;
         let (task, name): (String, String) = (columns.get()?, columns.get()?);
         let workflow = workflows.version(connection, &name, columns.number("workflow version")?).await?;
-        let Some(spec) = workflow.spec(&task).filter(|spec| !except.contains(&spec.queue)) else { continue };
+        let Some(spec) = workflow.spec(&task).filter(|spec| spec.celery.is_none() && !except.contains(&spec.queue))
+        else {
+            continue;
+        };
         found.push(HandedOut { run_id, task_run_id, attempt, queue: spec.queue.clone() });
     }
     Ok(found)

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use protocol::answer::Usage;
-use protocol::{RunId, RunState, TaskRunId, TaskState, TenantId};
+use protocol::{Backend, RunId, RunState, TaskRunId, TaskState, TenantId};
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::load;
 use super::values::{Columns, id, micros};
 use super::workflows::Workflows;
 use crate::fold::Loaded;
-use crate::{AttemptRecord, Error, RunFilter, RunRecord, RunSummary};
+use crate::values::corrupt;
+use crate::{AttemptRecord, Error, RunFilter, RunRecord, RunSummary, UnderWay};
 
 /// The tenant's run of that id.
 pub(super) async fn run(
@@ -27,14 +29,17 @@ pub(super) async fn run(
     let Some(Loaded { run, input }) = loaded.filter(|loaded| loaded.run.tenant == *tenant) else {
         return Ok(None);
     };
-    let row = sqlx::query("SELECT retry_of FROM runs WHERE id = ?").bind(id(run_id.as_uuid()));
-    let retry_of = Columns::of(&row.fetch_one(&mut *connection).await?).optional_id()?.map(RunId::from_uuid);
+    let row = sqlx::query("SELECT retry_of, shadow_of FROM runs WHERE id = ?").bind(id(run_id.as_uuid()));
+    let row = row.fetch_one(&mut *connection).await?;
+    let mut columns = Columns::of(&row);
+    let retry_of = columns.optional_id()?.map(RunId::from_uuid);
+    let shadow_of = columns.optional_id()?.map(RunId::from_uuid);
     let attempts = attempts(connection, run_id).await?;
     let mut usage = Usage::default();
     for record in attempts.values().flatten() {
         usage += &record.usage;
     }
-    Ok(Some(RunRecord { run, input, attempts, usage, retry_of }))
+    Ok(Some(RunRecord { run, input, attempts, usage, retry_of, shadow_of }))
 }
 
 async fn attempts(
@@ -78,10 +83,18 @@ pub(super) async fn runs(
     let mut query = QueryBuilder::new("SELECT * FROM (");
     for (nth, condition) in filter.state_conditions().into_iter().enumerate() {
         query.push(if nth == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-        query.push("SELECT id, workflow, state, created_at, ended_at, retry_of FROM runs WHERE tenant = ");
+        query.push(
+            "SELECT id, workflow, backend, state, created_at, started_at, ended_at, retry_of, shadow_of FROM runs WHERE tenant = ",
+        );
         query.push_bind(tenant.as_str()).push(" AND ").push(condition);
         if let Some(workflow) = &filter.workflow {
             query.push(" AND workflow = ").push_bind(workflow.as_str());
+        }
+        if let Some(backend) = filter.backend {
+            query.push(" AND backend = ").push_bind(backend.as_str());
+        }
+        if !filter.shadows {
+            query.push(" AND shadow_of IS NULL");
         }
         if let Some(suffix) = &filter.key_suffix {
             let length = i64::try_from(suffix.chars().count()).unwrap_or(i64::MAX);
@@ -108,10 +121,13 @@ pub(super) async fn runs(
         runs.push(RunSummary {
             id: RunId::from_uuid(columns.id()?),
             workflow: columns.get()?,
+            backend: columns.state("backend", Backend::parse)?,
             state: columns.state("run state", RunState::parse)?,
             created_at: columns.time()?,
+            started_at: columns.optional_time()?,
             ended_at: columns.optional_time()?,
             retry_of: columns.optional_id()?.map(RunId::from_uuid),
+            shadow_of: columns.optional_id()?.map(RunId::from_uuid),
             tasks: BTreeMap::new(),
         });
     }
@@ -140,4 +156,35 @@ async fn task_counts(
         }
     }
     Ok(counts)
+}
+
+/// Runs under way on these backends, admitted before that time.
+pub(super) async fn under_way(
+    connection: &mut SqliteConnection,
+    backends: &[Backend],
+    before: Timestamp,
+    after: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<UnderWay>, Error> {
+    let mut query = QueryBuilder::new(
+        "SELECT id, tenant, backend FROM runs WHERE state = 'running' AND backend NOT IN ('fleet', 'embedded') AND started_at < ",
+    );
+    query.push_bind(micros(before)).push(" AND backend IN (");
+    let mut list = query.separated(", ");
+    for backend in backends {
+        list.push_bind(backend.as_str());
+    }
+    query.push(")");
+    if let Some(after) = after {
+        query.push(" AND id > ").push_bind(id(after.as_uuid()));
+    }
+    query.push(" ORDER BY id LIMIT ").push_bind(limit);
+    let rows = query.build().fetch_all(connection).await?;
+    let found = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        let (run_id, tenant): (_, String) = (RunId::from_uuid(columns.id()?), columns.get()?);
+        let tenant = TenantId::try_from(tenant).map_err(|error| corrupt("tenant", error))?;
+        Ok(UnderWay { run_id, tenant, backend: columns.state("backend", Backend::parse)? })
+    });
+    found.collect()
 }

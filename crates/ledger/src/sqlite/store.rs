@@ -157,7 +157,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[Placed]) -
         let rows: Vec<(&Placed, String)> = rows.collect::<Result<_, Error>>()?;
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (id, tenant, workflow, workflow_version, state, input, idempotency_key, created_at, \
-             deadline_at, priority, tag, held, notify, retry_of, retry_from) ",
+             deadline_at, priority, tag, held, notify, retry_of, retry_from, backend, shadow_of) ",
         );
         query.push_values(rows, |mut row, (Placed { run, new, place, link }, input)| {
             row.push_bind(id(run.id.as_uuid()))
@@ -174,7 +174,9 @@ pub(super) async fn insert(connection: &mut SqliteConnection, runs: &[Placed]) -
                 .push_bind(place.held)
                 .push_bind(new.notify)
                 .push_bind(link.as_ref().map(|link| id(link.of.as_uuid())))
-                .push_bind(link.as_ref().and_then(|link| link.from.as_deref()));
+                .push_bind(link.as_ref().and_then(|link| link.from.as_deref()))
+                .push_bind(run.backend.as_str())
+                .push_bind(new.shadow_of.map(|run| id(run.as_uuid())));
         });
         query.build().execute(&mut *connection).await?;
     }

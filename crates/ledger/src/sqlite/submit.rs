@@ -48,7 +48,10 @@ pub(super) async fn submit(
     for new in fresh {
         let (run, link) = match batch.again.remove(&new.id) {
             Some(again) => (again.run, Some(again.link)),
-            None => (Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now), None),
+            None => {
+                let run = Run::new(new.id, new.tenant.clone(), Arc::clone(&latest[&new.workflow]), now);
+                (run.on(new.backend.unwrap_or_default()), None)
+            }
         };
         if !tenants.contains_key(&new.tenant) {
             tenants.insert(new.tenant.clone(), admission::tenant(connection, &new.tenant).await?);

@@ -233,7 +233,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     }
     ledger.admit(usize::MAX, Timestamp::now()).await.unwrap();
     loop {
-        let jobs = ledger.unpublished(Duration::ZERO, usize::MAX, Timestamp::now()).await.unwrap();
+        let jobs = ledger.unpublished(Duration::ZERO, &[], usize::MAX, Timestamp::now()).await.unwrap();
         if jobs.is_empty() {
             break;
         }

@@ -65,7 +65,7 @@ async fn a_run_that_became_unreadable_in_the_outbox_fails_there() {
     schema.execute(SPOIL_THE_FIRST_INPUT).await;
 
     let later = Timestamp::now() + jiff::SignedDuration::from_secs(10);
-    assert_eq!(ledger.unpublished(std::time::Duration::ZERO, 10, later).await.unwrap().len(), 2);
+    assert_eq!(ledger.unpublished(std::time::Duration::ZERO, &[], 10, later).await.unwrap().len(), 2);
     assert_eq!(schema.count(FAILED_AS_UNREADABLE).await, 1);
     assert_eq!(schema.count(TASKS_LEFT).await, 0);
 }

@@ -30,6 +30,8 @@ pub(crate) fn new_run(tenant: &str) -> NewRun {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     }
 }
 

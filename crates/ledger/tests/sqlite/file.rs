@@ -38,6 +38,8 @@ async fn submit(ledger: &SqliteLedger, runs: usize) -> Vec<Job> {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     };
     ledger.submit((0..runs).map(run).collect(), Timestamp::now()).await.unwrap();
     ledger.admit(runs, Timestamp::now()).await.unwrap()
@@ -87,7 +89,7 @@ async fn a_ledger_opened_again_knows_what_it_knew() {
 }
 
 async fn unpublished(ledger: &SqliteLedger) -> Vec<Job> {
-    ledger.unpublished(Duration::ZERO, usize::MAX, Timestamp::now()).await.unwrap()
+    ledger.unpublished(Duration::ZERO, &[], usize::MAX, Timestamp::now()).await.unwrap()
 }
 
 /// As two processes would: each has connections and memory of its own.

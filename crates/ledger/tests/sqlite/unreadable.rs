@@ -34,6 +34,8 @@ async fn submit(ledger: &SqliteLedger, runs: usize) -> Vec<RunId> {
         idempotency_key: None,
         priority: 0,
         notify: false,
+        backend: None,
+        shadow_of: None,
     };
     let submitted = ledger.submit((0..runs).map(run).collect(), Timestamp::now()).await.unwrap();
     submitted.into_iter().map(|one| one.id).collect()
@@ -75,7 +77,7 @@ async fn a_run_with_an_unreadable_task_fails_in_the_outbox() {
     spoil(&file, spoil_it).await;
 
     let later = Timestamp::now() + jiff::SignedDuration::from_secs(10);
-    assert_eq!(ledger.unpublished(std::time::Duration::ZERO, 10, later).await.unwrap().len(), 1);
+    assert_eq!(ledger.unpublished(std::time::Duration::ZERO, &[], 10, later).await.unwrap().len(), 1);
     let list = ledger.runs(&TenantId::default_tenant(), &RunFilter::all(), None, 10).await.unwrap();
     assert_eq!(list.iter().filter(|run| run.state == RunState::Failed).count(), 1);
 }
