@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use backends::fleet::{Error, Fleet, Lost, Told};
+use backends::fleet::{Error, Fleet, Lost, Strays, Told};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ const STRANDED: Duration = Duration::from_secs(2);
 /// Between two looks for jobs that the broker has lost.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// Between two looks whether other backends still have their runs.
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
 /// How often to ask whether there are new dead letters.
 const BURIALS: Duration = Duration::from_secs(1);
 
@@ -25,7 +28,7 @@ const BURIALS: Duration = Duration::from_secs(1);
 pub async fn run(fleet: Fleet, shutdown: CancellationToken) {
     // Beside each other: asking a broker that is away takes its time, and timers do not wait for that.
     let watching = async {
-        tokio::join!(look_for_lost(&fleet), watch_for_poison(&fleet));
+        tokio::join!(look_for_lost(&fleet), watch_for_poison(&fleet), look_elsewhere(&fleet));
     };
     tokio::select! {
         () = keep_time(&fleet, &shutdown) => {}
@@ -39,6 +42,16 @@ async fn look_for_lost(fleet: &Fleet) {
         tokio::time::sleep(LOOK).await;
         if let Err(error) = lost.look(fleet, Timestamp::now()).await {
             tracing::debug!(error = %error, "lost jobs could not be looked for");
+        }
+    }
+}
+
+async fn look_elsewhere(fleet: &Fleet) {
+    let mut strays = Strays::default();
+    loop {
+        tokio::time::sleep(ELSEWHERE).await;
+        if let Err(error) = fleet.look_elsewhere(&mut strays, Timestamp::now()).await {
+            tracing::warn!(error = %error, "runs on other backends could not be looked for");
         }
     }
 }

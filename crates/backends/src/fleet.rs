@@ -19,19 +19,26 @@ use protocol::{Callback, Job, Lifecycle, LifecycleEvent, RunId, RunState, TaskEr
 use service::traces::Traces;
 use tokio::sync::broadcast;
 
-use crate::spans;
+use crate::roster::{Roster, Unfit};
+use crate::{port, spans};
+use elsewhere::Occasion;
 use marks::Marks;
+use switch::Switch;
 
 mod bulk;
+mod desk;
+mod elsewhere;
 mod lost;
 mod marks;
 mod notices;
 mod operations;
 mod poison;
 mod schedules;
+mod switch;
 mod window;
 
 pub use bulk::Meant;
+pub use elsewhere::Strays;
 pub use lost::{Found, Lost};
 pub use notices::Audience;
 pub use operations::{QUEUES, QueueState};
@@ -54,6 +61,8 @@ pub struct Fleet {
     marks: Marks,
     traces: Traces,
     audience: Option<Arc<dyn Audience>>,
+    roster: Roster,
+    switch: Switch,
 }
 
 /// A call to the fleet that did not happen.
@@ -80,6 +89,12 @@ pub enum Error {
     /// The broker is away. What was recorded stays recorded and is published later.
     #[error(transparent)]
     Broker(#[from] broker::Error),
+    /// A backend cannot run a workflow.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// Another backend did not do what it was asked for.
+    #[error(transparent)]
+    Backend(#[from] port::Error),
     /// The coordination store is away, and only it knows.
     #[error(transparent)]
     Coordination(#[from] coordination::Error),
@@ -90,7 +105,8 @@ impl Fleet {
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, broker: Arc<dyn Broker>, coordination: Arc<dyn Coordination>) -> Self {
         let (window, marks, traces) = (Window::default(), Marks::default(), Traces::default());
-        Self { ledger, broker, coordination, window, marks, traces, audience: None }
+        let (roster, switch) = (Roster::default(), Switch::default());
+        Self { ledger, broker, coordination, window, marks, traces, audience: None, roster, switch }
     }
 
     /// The same fleet, which hands out no more tasks at a time than this window says.
@@ -117,7 +133,15 @@ impl Fleet {
         {
             return Err(Error::TooLong { task: spec.name.clone(), hard: spec.timeouts.hard, longest });
         }
-        Ok(self.ledger.register(workflow).await?)
+        let destinations = self.destinations(workflow).await?;
+        for backend in &destinations {
+            self.roster.fits(*backend, workflow)?;
+        }
+        self.ledger.register(workflow).await?;
+        for backend in destinations {
+            self.introduce(backend, workflow).await?;
+        }
+        Ok(())
     }
 
     /// The latest version of every workflow, by name.
@@ -152,11 +176,15 @@ impl Fleet {
     /// When a run is refused; then none is recorded.
     pub async fn start(&self, mut runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
         self.address(&mut runs).await;
-        let Started { submitted, jobs } = self.ledger.start(runs, &self.window.now(), Timestamp::now()).await?;
-        if let Err(error) = self.publish(jobs).await {
+        let asked_for = runs.len();
+        let shadows = self.assign(&mut runs).await?;
+        runs.extend(shadows);
+        let Started { mut submitted, jobs } = self.ledger.start(runs, &self.window.now(), Timestamp::now()).await?;
+        if let Err(error) = self.publish(jobs, Occasion::Release).await {
             // Recorded is promised, published is not: the sweeper does it.
             tracing::warn!(error = %error, "recorded runs could not be published at once");
         }
+        submitted.truncate(asked_for);
         Ok(submitted)
     }
 
@@ -179,7 +207,7 @@ impl Fleet {
         }
         let jobs = self.ledger.admit(line.room.min(ADMISSION_BATCH), Timestamp::now()).await?;
         let count = jobs.len();
-        self.publish(jobs).await?;
+        self.publish(jobs, Occasion::Release).await?;
         Ok(count)
     }
 
@@ -269,10 +297,11 @@ impl Fleet {
     /// When the ledger or the broker is away.
     pub async fn sweep_outbox(&self, age: Duration) -> Result<usize, Error> {
         self.settle().await?;
-        let jobs = self.ledger.unpublished(age, ADMISSION_BATCH, Timestamp::now()).await?;
+        let resting = self.roster.resting();
+        let jobs = self.ledger.unpublished(age, &resting, ADMISSION_BATCH, Timestamp::now()).await?;
         let count = jobs.len();
         counter!("flotilla_outbox_swept_total").increment(count as u64);
-        self.publish(jobs).await?;
+        self.publish(jobs, Occasion::Release).await?;
         Ok(count)
     }
 
@@ -315,6 +344,7 @@ impl Fleet {
         let mut room = false;
         let mut ends = Vec::new();
         for one in applied {
+            let (mut aborted, mut over) = (Vec::new(), None);
             for action in &one.actions {
                 match action {
                     Action::RunEnded { state } => {
@@ -324,18 +354,23 @@ impl Fleet {
                             self.traces.tell(|| spans::of_run(one.run_id, tenant, ended, *state));
                         }
                         ends.extend(self.announce_end(&one, *state).await);
+                        over = Some(*state);
                     }
                     Action::Ignored { task_run, reason } => {
                         counter!("flotilla_events_ignored_total", "reason" => reason.as_str()).increment(1);
                         tracing::debug!(run.id = %one.run_id, ?task_run, reason = reason.as_str(), "event changed nothing");
                     }
                     // Jobs come complete in `one.jobs`; timers are kept by the ledger.
-                    Action::Publish { .. } | Action::WakeAt { .. } | Action::Abort { .. } => {}
+                    Action::Publish { .. } | Action::WakeAt { .. } => {}
+                    Action::Abort { task_run, attempt } => aborted.push((*task_run, *attempt)),
                 }
+            }
+            if let Some((state, ended)) = over.zip(one.ended.as_ref()) {
+                self.call_off(one.run_id, ended.backend, state, &aborted).await;
             }
             jobs.extend(one.jobs);
         }
-        let (published, ()) = tokio::join!(self.publish(jobs), self.report(ends));
+        let (published, ()) = tokio::join!(self.publish(jobs, Occasion::Continuation), self.report(ends));
         published?;
         // Whoever is next in line waits for no poll either.
         while room && self.admit().await? > 0 {}
@@ -405,7 +440,8 @@ impl Fleet {
         Ok(deliverable)
     }
 
-    async fn publish(&self, jobs: Vec<Job>) -> Result<(), Error> {
+    async fn publish(&self, jobs: Vec<Job>, occasion: Occasion) -> Result<(), Error> {
+        let jobs = self.hand_over(jobs, occasion).await?;
         if jobs.is_empty() {
             return Ok(());
         }

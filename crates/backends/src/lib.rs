@@ -1,10 +1,12 @@
 //! Who executes workflows. [`fleet`] is our own engine: ledger, broker and workers, whether spread over many
 //! machines or embedded in one process; [`spans`] is what it tells about runs as traces.
 
+pub mod choice;
 pub mod desk;
 pub mod fleet;
 pub mod host;
 pub mod port;
+pub mod roster;
 pub mod spans;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protocol::{Backend as Name, Job, RunId, RunState, TenantId, Workflow};
+use protocol::{Backend as Name, Job, RunId, RunState, TaskRunId, TenantId, Workflow};
 use serde_json::Value;
 
 pub use capabilities::{Ability, Capabilities, Lacking, Support};
@@ -27,7 +27,8 @@ pub trait Backend: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Makes a workflow known to it. Again and again is harmless.
+    /// Makes a workflow known to it. Again and again is harmless. [`Backend::start`] does the same for a workflow that the
+    /// backend did not hear of, because it was away.
     ///
     /// # Errors
     /// [`Error`] when it is away or refuses the workflow.
@@ -45,6 +46,14 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`Error`]: some may have been handed out. All are offered again later.
     async fn hand_out(&self, jobs: &[Job]) -> Result<(), Error>;
+
+    /// Tells workers that nobody waits for these attempts any more. A walker has nothing to do: its tasks ask the desk.
+    ///
+    /// # Errors
+    /// [`Error`] when it is away.
+    async fn abort(&self, _attempts: &[Attempt]) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Ends its part of a run that ended on record before the backend came to its end: cancelled, failed, past its deadline.
     /// Runs that it does not know, or that ended there, are left alone.
@@ -81,6 +90,17 @@ pub struct Launch {
     pub tenant: TenantId,
     /// What is executed.
     pub workflow: Arc<Workflow>,
+}
+
+/// An attempt at a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// The run.
+    pub run_id: RunId,
+    /// The task run.
+    pub task_run_id: TaskRunId,
+    /// Its number.
+    pub attempt: u32,
 }
 
 /// What a backend says about a run.

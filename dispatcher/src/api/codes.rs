@@ -223,6 +223,10 @@ codes! {
         "The server has no room for another document." "Try again later; operators make room or name another `--incoming-dir`.";
     TookTooLong "took_too_long" SERVICE_UNAVAILABLE "Took too long"
         "The server could not answer in 90 seconds." "Try again after the time in `Retry-After`.";
+    BackendUnfit "backend_unfit" UNPROCESSABLE_ENTITY "Backend unfit"
+        "A backend is not connected, or cannot do what a workflow or call asks for; the detail names it." "Connect it, change the workflow, or choose another backend: docs/backends.md.";
+    BackendUnavailable "backend_unavailable" SERVICE_UNAVAILABLE "Backend away"
+        "The engine that runs go to does not answer. Runs under way elsewhere are not affected." "Try again after the time in `Retry-After`.";
     BrokerUnavailable "broker_unavailable" SERVICE_UNAVAILABLE "Broker away"
         "The broker does not answer." "Try again after the time in `Retry-After`.";
     CoordinationUnavailable "coordination_unavailable" SERVICE_UNAVAILABLE "Coordination away"

@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use backends::fleet::Error;
+use backends::port;
 use jiff::Timestamp;
 use ledger::Wait;
 use protocol::TenantId;
@@ -127,6 +128,11 @@ pub(super) fn away(error: &Error) -> Problem {
     match error {
         Error::Broker(error) => Problem::new(Code::BrokerUnavailable, error.to_string()),
         Error::Coordination(error) => Problem::new(Code::CoordinationUnavailable, error.to_string()),
+        Error::Unfit(error) => Problem::new(Code::BackendUnfit, error.to_string()),
+        Error::Backend(error @ port::Error::Unavailable { .. }) => {
+            Problem::new(Code::BackendUnavailable, error.to_string())
+        }
+        Error::Backend(error @ port::Error::Refused { .. }) => Problem::new(Code::BackendUnfit, error.to_string()),
         Error::Ledger(_) | Error::TooLong { .. } | Error::Workflow(_) => Problem::internal(error),
     }
 }

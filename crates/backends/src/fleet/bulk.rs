@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use ledger::{DayUsage, NewRun, Refused, Retry, RunFilter, RunSummary, RunUsage, StartedEach, Submitted};
 use protocol::{RunId, RunState, TenantId};
 
+use super::elsewhere::Occasion;
 use super::{Error, Fleet};
 
 /// Runs that are changed in one transaction: short enough to keep nobody waiting.
@@ -132,12 +133,17 @@ impl Fleet {
     /// When a workflow is unknown; then none is recorded.
     pub async fn start_each(&self, mut runs: Vec<NewRun>) -> Result<Vec<Result<Submitted, Refused>>, Error> {
         self.address(&mut runs).await;
+        let asked_for = runs.len();
+        let shadows = self.assign(&mut runs).await?;
+        runs.extend(shadows);
         let started = self.ledger.start_each(runs, &self.window.now(), Timestamp::now()).await?;
-        Ok(self.started(started).await)
+        let mut started = self.started(started).await;
+        started.truncate(asked_for);
+        Ok(started)
     }
 
     async fn started(&self, StartedEach { runs, jobs }: StartedEach) -> Vec<Result<Submitted, Refused>> {
-        if let Err(error) = self.publish(jobs).await {
+        if let Err(error) = self.publish(jobs, Occasion::Release).await {
             // Recorded is promised, published is not: the sweeper does it.
             tracing::warn!(error = %error, "recorded runs could not be published at once");
         }

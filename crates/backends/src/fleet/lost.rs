@@ -13,6 +13,7 @@ use metrics::counter;
 use protocol::workflow::queues::CALLBACKS;
 use protocol::{RunId, TaskError, TaskRunId};
 
+use super::elsewhere::Occasion;
 use super::{Error, Fleet};
 
 /// How long a job was handed out before it is looked for: by then whoever took it has its lease.
@@ -133,7 +134,7 @@ impl Lost {
             }
             republished += jobs.len();
             counter!("flotilla_jobs_republished_total").increment(jobs.len() as u64);
-            fleet.publish(jobs).await?;
+            fleet.publish(jobs, Occasion::Continuation).await?;
         }
         if republished > 0 {
             let mut queues: Vec<&str> = lost.iter().map(|one| one.queue.as_str()).collect();

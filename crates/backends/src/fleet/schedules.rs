@@ -54,6 +54,11 @@ impl Fleet {
     /// When a run is refused, or the ledger is away; then the schedule is as it was.
     pub async fn fire(&self, mut firing: Firing, now: Timestamp) -> Result<Option<Vec<Submitted>>, Error> {
         self.address(&mut firing.runs).await;
-        Ok(self.ledger.fire(firing, now).await?)
+        let shadows = self.assign(&mut firing.runs).await?;
+        let first = shadows.len();
+        // In front, because the last run is the one that the schedule shows.
+        firing.runs.splice(0..0, shadows);
+        let submitted = self.ledger.fire(firing, now).await?;
+        Ok(submitted.map(|mut submitted| submitted.split_off(first.min(submitted.len()))))
     }
 }
