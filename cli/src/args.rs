@@ -148,6 +148,8 @@ pub(crate) struct Engine {
     pub(crate) model: worker::flags::Model,
     #[command(flatten)]
     pub(crate) outbound: outbound::flags::Outbound,
+    #[command(flatten)]
+    pub(crate) engines: backends::engines::Engines,
 }
 
 impl Engine {

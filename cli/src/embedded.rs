@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use backends::engines::Engines;
 use backends::fleet::{self, Fleet};
+use backends::host::{Host, Intake};
 use broker::Broker;
 use broker::memory::MemoryBroker;
 use coordination::Coordination;
@@ -24,12 +26,13 @@ use ledger::records::Records;
 use ledger::sqlite::SqliteLedger;
 use objects::Objects;
 use objects::filesystem::Filesystem;
-use protocol::Presence;
 use protocol::workflow::queues;
+use protocol::{Backend, Presence};
 use service::tasks::OnFailure;
 use service::traces::Traces;
 use service::{Shutdown, Tasks};
 use tokio_util::sync::CancellationToken;
+use worker::hosts::{self, Hosts};
 use worker::stages::Tools;
 use worker::stages::readers::Readers;
 use worker::{Config, Ports, Resolver, Worker};
@@ -94,11 +97,17 @@ impl Embedded {
         let vault = master_key::of(state, master_key)?;
         let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault.clone(), engine.outbound.policy());
         let adapters = Adapters::new(Arc::clone(&ledger), vault);
-        let fleet = fleet.with_traces(traces.clone()).with_audience(Arc::new(webhooks.clone()));
+        let engines = engine.engines.open()?;
+        let fleet = fleet
+            .with_traces(traces.clone())
+            .with_audience(Arc::new(webhooks.clone()))
+            .with_roster(Engines::roster(Backend::Embedded, &engines))
+            .with_choice(engine.engines.choice());
         for workflow in protocol::stages::builtin() {
             fleet.register(&workflow).await?;
         }
         fleet.register(&protocol::webhooks::workflow()).await?;
+        fleet.check_choice().await.context("runs cannot go where they are sent")?;
 
         let tasks = Tasks::new(shutdown.clone());
         let ports = Ports {
@@ -106,15 +115,19 @@ impl Embedded {
             objects: Arc::clone(&objects),
             coordination: Arc::clone(&coordination),
         };
-        let worker =
-            stage_worker(engine, grace, ports, traces, InProcessResolver::new(webhooks.clone(), adapters.clone()))?;
+        let served: Vec<Arc<dyn Host>> = engines.iter().filter_map(|engine| engine.host.clone()).collect();
+        let hosts = Hosts::new(served, Intake::new(Arc::new(fleet.clone())));
+        let (ports, config) = (hosts.ports(ports), worker_config(engine, grace));
+        let serving = hosts::serving(&config);
+        let resolver = InProcessResolver::new(webhooks.clone(), adapters.clone());
+        let worker = stage_worker(engine, config, ports, traces, resolver)?;
         let attendance = attend(&worker, engine, Arc::clone(&coordination), shutdown.token().clone());
         // The books are kept until the workers have reported what they finished.
         let closing = CancellationToken::new();
         let token = || closing.clone();
         let (stop, close) = (shutdown.token().clone(), closing.clone().drop_guard());
         tasks.spawn("workers", OnFailure::Stop, async move {
-            let worked = worker.run(stop).await;
+            let worked = hosts.run(worker, &serving, stop).await;
             drop(close);
             Ok(worked?)
         });
@@ -193,9 +206,21 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
+fn worker_config(engine: &Engine, grace: Duration) -> Config {
+    let concurrency = concurrency(engine);
+    Config {
+        name: format!("embedded-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
+        queues: queues::WORK.map(str::to_owned).to_vec(),
+        concurrency,
+        prefetch: concurrency,
+        lease_ttl: LEASE,
+        grace,
+    }
+}
+
 fn stage_worker(
     engine: &Engine,
-    grace: Duration,
+    config: Config,
     ports: Ports,
     traces: Traces,
     resolver: InProcessResolver,
@@ -203,14 +228,6 @@ fn stage_worker(
     let concurrency = concurrency(engine);
     let model = models::resolve(engine.model.config())?;
     let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
-    let config = Config {
-        name: format!("embedded-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
-        queues: queues::WORK.map(str::to_owned).to_vec(),
-        concurrency,
-        prefetch: concurrency,
-        lease_ttl: LEASE,
-        grace,
-    };
     let builder = Worker::builder(ports, config).traces(traces);
     let (resolver, way_out) = (Arc::new(resolver), outbound::Client::new(engine.outbound.policy()));
     let readers = Arc::new(Readers::new(model, Arc::clone(&resolver) as Arc<dyn Resolver>, way_out.clone()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backends::engines::Engines;
 use backends::fleet::Fleet;
 use backends::stack::{Admission, Database, Servers, show_connections};
 use clap::{Args, Parser, Subcommand};
@@ -16,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger::Ledger;
 use ledger::postgres::PostgresLedger;
 use outbound::flags::Outbound;
-use protocol::{Presence, TenantId};
+use protocol::{Backend, Presence, TenantId};
 use service::monitoring::Metrics;
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
@@ -85,6 +86,8 @@ struct Flags {
     database: Database,
     #[command(flatten)]
     admission: Admission,
+    #[command(flatten)]
+    engines: Engines,
     #[command(flatten)]
     tracing: Tracing,
     #[command(flatten)]
@@ -175,10 +178,13 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let (kept, vault) = (Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone());
     let webhooks = Webhooks::new(kept, vault, flags.outbound.policy());
     let fleet = fleet.with_traces(traces).with_audience(Arc::new(webhooks.clone()));
+    let fleet =
+        fleet.with_roster(Engines::roster(Backend::Fleet, &flags.engines.open()?)).with_choice(flags.engines.choice());
     for workflow in protocol::stages::builtin() {
         fleet.register(&workflow).await?;
     }
     fleet.register(&protocol::webhooks::workflow()).await?;
+    fleet.check_choice().await.context("runs cannot go where they are sent")?;
     let listener =
         TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
     let incoming = incoming(flags.incoming_dir, listener.local_addr()?);

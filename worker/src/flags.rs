@@ -22,6 +22,22 @@ pub struct Resolving {
 
 #[cfg(feature = "fleet")]
 impl Resolving {
+    /// The desk of the dispatcher, for tasks of other engines.
+    ///
+    /// # Errors
+    /// A sentence that names the flag that is missing or cannot be used.
+    pub(crate) fn desk(&self) -> Result<std::sync::Arc<dyn backends::desk::Desk>, String> {
+        match (&self.dispatcher_url, &self.fleet_key) {
+            (Some(url), Some(key)) => {
+                Ok(std::sync::Arc::new(crate::desk::HttpDesk::new(crate::resolver::link::Link::new(url, key)?)))
+            }
+            _ => {
+                Err("tasks of other engines need --dispatcher-url and FLOTILLA_FLEET_KEY: the dispatcher has the jobs"
+                    .to_owned())
+            }
+        }
+    }
+
     /// Who answers, as these flags say.
     ///
     /// # Errors

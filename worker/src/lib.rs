@@ -10,8 +10,11 @@ pub mod callbacks;
 mod capacity;
 pub mod context;
 mod crew;
+#[cfg(feature = "fleet")]
+mod desk;
 pub mod flags;
 pub mod handler;
+pub mod hosts;
 mod in_flight;
 mod leases;
 mod line;

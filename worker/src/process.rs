@@ -7,23 +7,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backends::engines::Engines;
 use backends::fleet::Fleet;
+use backends::host::{Host, Intake, Serving};
 use backends::stack::{Admission, Database, Servers, Stack, show_connections};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use coordination::presence::{Attendance, this_process};
 use ledger::Ledger;
 use models::resolve;
 use outbound::flags::Outbound;
-use protocol::Presence;
 use protocol::workflow::queues::{CALLBACKS, LOGGING};
+use protocol::{Backend, Presence};
 use service::monitoring::{self, Metrics, Monitoring, Ready};
 use service::tasks::OnFailure;
 use service::telemetry::Logging;
 use service::traces::{Traces, Tracing};
 use service::{Shutdown, Tasks};
 use text::Extractor;
+use tokio_util::sync::CancellationToken;
 
 use crate::capacity::Capacity;
+use crate::hosts::{self, Hosts};
 use crate::stages::readers::Readers;
 use crate::stages::{self, Tools};
 use crate::{Builder, Config, InFlight, Ports, Worker, callbacks, flags, logging, webhooks};
@@ -55,6 +59,8 @@ struct Flags {
     resolving: flags::Resolving,
     #[command(flatten)]
     outbound: Outbound,
+    #[command(flatten)]
+    engines: Engines,
     #[command(flatten)]
     servers: Servers,
     #[command(flatten)]
@@ -121,6 +127,7 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     let (traces, exporter) = flags.tracing.start(role, &name)?;
     let stack = flags.servers.connect().await?;
     let grace = flags.capacity.grace();
+    let engines = flags.engines.open()?;
     let tasks = Tasks::new(shutdown.clone());
     let token = || shutdown.token().clone();
     let (bookkeeping, work): (Vec<String>, Vec<String>) =
@@ -137,7 +144,8 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
         let Stack { broker, coordination, .. } = stack.clone();
         if bookkeeping.iter().any(|queue| queue == CALLBACKS) {
             let fleet = Fleet::new(Arc::clone(&connected), Arc::clone(&broker), Arc::clone(&coordination));
-            let fleet = fleet.with_traces(traces.clone());
+            let roster = Engines::roster(Backend::Fleet, &engines);
+            let fleet = fleet.with_traces(traces.clone()).with_roster(roster);
             let (keeper, tasks_at_once, stop) = (fleet.clone(), flags.admission.tasks(), token());
             tasks.spawn("window", OnFailure::Stop, async move {
                 stop.run_until_cancelled(keeper.keep_window(tasks_at_once)).await;
@@ -157,10 +165,16 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     if !work.is_empty() {
         let config = worker_config(name, &flags.capacity, work, grace);
         presence.concurrency = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
-        let worker = worker(process, config, &flags, &stack, traces).await?;
+        let serving = hosts::serving(&config);
+        let served: Vec<Arc<dyn Host>> = engines.iter().filter_map(|engine| engine.host.clone()).collect();
+        let hosts = match served.is_empty() {
+            true => None,
+            false => Some(Hosts::new(served, Intake::new(flags.resolving.desk().map_err(anyhow::Error::msg)?))),
+        };
+        let worker = worker(process, config, &flags, &stack, (traces, hosts.as_ref())).await?;
         in_flight = worker.in_flight();
         let stop = token();
-        tasks.spawn("jobs", OnFailure::Stop, async move { Ok(worker.run(stop).await?) });
+        tasks.spawn("jobs", OnFailure::Stop, async move { Ok(run_worker(worker, hosts, &serving, stop).await?) });
     }
     if let Some(address) = flags.monitoring.metrics_addr {
         let listener =
@@ -186,6 +200,19 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     Ok(ended?)
 }
 
+/// Works until `stop`, for other engines too where there are any.
+async fn run_worker(
+    worker: Worker,
+    hosts: Option<Hosts>,
+    serving: &Serving,
+    stop: CancellationToken,
+) -> Result<(), hosts::Error> {
+    match hosts {
+        Some(hosts) => hosts.run(worker, serving, stop).await,
+        None => Ok(worker.run(stop).await?),
+    }
+}
+
 fn worker_config(name: String, capacity: &Capacity, queues: Vec<String>, grace: Duration) -> Config {
     let (concurrency, prefetch) = (capacity.concurrency(), capacity.prefetch());
     Config { name, queues, concurrency, prefetch, lease_ttl: LEASE, grace }
@@ -196,7 +223,7 @@ async fn worker(
     config: Config,
     flags: &Flags,
     stack: &Stack,
-    traces: Traces,
+    (traces, hosts): (Traces, Option<&Hosts>),
 ) -> anyhow::Result<Worker> {
     let (capacity, concurrency) = (&flags.capacity, config.concurrency);
     let ports = Ports {
@@ -204,6 +231,7 @@ async fn worker(
         objects: capacity.cached(Arc::clone(&stack.objects)),
         coordination: Arc::clone(&stack.coordination),
     };
+    let ports = hosts.map_or(ports.clone(), |hosts| hosts.ports(ports));
     let mut builder = capacity.apply(Worker::builder(ports.clone(), config)).traces(traces);
     if process.stages {
         builder = with_stages(builder, flags, concurrency)?;

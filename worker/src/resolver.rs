@@ -7,6 +7,8 @@ use protocol::resolved::{AdapterInstance, WebhookEndpoint};
 
 #[cfg(feature = "fleet")]
 mod http;
+#[cfg(feature = "fleet")]
+pub(crate) mod link;
 
 #[cfg(feature = "fleet")]
 pub use http::HttpResolver;

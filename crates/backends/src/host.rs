@@ -68,6 +68,7 @@ pub struct Intake {
     desk: Arc<dyn Desk>,
     lines: Arc<Mutex<HashMap<String, Line>>>,
     in_hand: Arc<Mutex<HashMap<Attempt, Option<Standing>>>>,
+    closed: CancellationToken,
 }
 
 type Attempt = (TaskRunId, u32);
@@ -90,7 +91,7 @@ impl Intake {
     /// An intake that asks this desk.
     #[must_use]
     pub fn new(desk: Arc<dyn Desk>) -> Self {
-        Self { desk, lines: Arc::default(), in_hand: Arc::default() }
+        Self { desk, lines: Arc::default(), in_hand: Arc::default(), closed: CancellationToken::new() }
     }
 
     /// The desk that it asks.
@@ -132,14 +133,32 @@ impl Intake {
         let message = Message::new(job.queue.clone(), id, protocol::wire::encode(job));
         let (settled, verdict) = oneshot::channel();
         let delivery = Delivery::new(message, 0, Box::new(Settling(settled)));
-        // Both ends are kept here, so this cannot fail.
         self.line(&job.queue).sender.send(delivery).ok()?;
-        verdict.await.ok()
+        tokio::select! {
+            verdict = verdict => verdict.ok(),
+            // Whoever has it in hand has settled it by then.
+            () = self.closed.cancelled() => None,
+        }
+    }
+
+    /// The worker has ended and takes nothing more: what is handed in goes back to its engine.
+    pub async fn close(&self) {
+        let lines: Vec<Line> = self.lines.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for line in lines {
+            let mut receiver = line.receiver.lock().await;
+            receiver.close();
+            while receiver.try_recv().is_ok() {}
+        }
+        self.closed.cancel();
     }
 
     fn line(&self, queue: &str) -> Line {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.entry(queue.to_owned()).or_insert_with(Line::new).clone()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn is_in_hand(&self, callback: &Callback) -> bool {
@@ -255,6 +274,9 @@ impl Consumer for Both {
 #[async_trait]
 impl Broker for Hosting {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), broker::Error> {
+        if self.intake.is_idle() {
+            return self.native.publish(messages).await;
+        }
         let mut rest = Vec::with_capacity(messages.len());
         for message in messages {
             if message.queue != CALLBACKS {

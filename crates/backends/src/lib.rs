@@ -3,6 +3,8 @@
 
 pub mod choice;
 pub mod desk;
+#[cfg(feature = "engines")]
+pub mod engines;
 pub mod fleet;
 pub mod host;
 pub mod port;

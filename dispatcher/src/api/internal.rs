@@ -2,14 +2,18 @@
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use protocol::TenantId;
+use backends::desk::{Away, Desk as _, Turn};
+use protocol::{Callback, TenantId};
 use serde::Serialize;
 
 use super::auth::{Caller, Fleet};
-use super::{Api, Code, Problem};
+use super::{Api, Code, Problem, body};
+
+/// Largest report of an attempt, in bytes: outputs beyond 16 KiB travel by reference, what a snooze keeps may be larger.
+const MOST_REPORTED: usize = 16 * 1024 * 1024;
 
 type Name = Result<Path<(String, String)>, PathRejection>;
 
@@ -50,6 +54,37 @@ pub(super) async fn adapter(State(api): State<Api>, _worker: Caller<Fleet>, name
         Ok(None) => Err(missing("adapter", &id)),
         Err(error) => Err(Problem::internal(&error)),
     }
+}
+
+/// `POST /internal/v1/turns`: what there is to do for a task whose turn has come on another engine.
+pub(super) async fn turn(
+    State(api): State<Api>,
+    _worker: Caller<Fleet>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let turn: Turn = body::of(request, body::SMALL).await?;
+    match api.fleet.begin(&turn).await {
+        Ok(begun) => Ok(secret(begun)),
+        Err(Away(reason)) => Err(Problem::new(Code::NotReady, reason)),
+    }
+}
+
+/// `POST /internal/v1/callbacks`: an attempt at a task of another engine ended like this.
+pub(super) async fn callback(
+    State(api): State<Api>,
+    _worker: Caller<Fleet>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let callback: Callback = body::of(request, MOST_REPORTED).await?;
+    match api.fleet.report(callback).await {
+        Ok(standing) => Ok(secret(standing)),
+        Err(Away(reason)) => Err(Problem::new(Code::NotReady, reason)),
+    }
+}
+
+/// `GET /internal/v1/workflows`: what other engines may come for.
+pub(super) async fn workflows(State(api): State<Api>, _worker: Caller<Fleet>) -> Result<Response, Problem> {
+    Ok(secret(api.fleet.workflows().await?))
 }
 
 fn named(name: Name) -> Result<(TenantId, String), Problem> {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::TenantId;
 use protocol::resolved::{AdapterInstance, WebhookEndpoint};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::link::{Link, away};
 use super::{Resolver, Unresolved};
 
 /// How long an answer is believed: what a tenant changes is followed within this.
@@ -21,15 +22,10 @@ const REMEMBERED: Duration = Duration::from_secs(30);
 /// How many answers are remembered at most.
 const MOST_REMEMBERED: usize = 10_000;
 
-/// How long the dispatcher may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The dispatcher as a worker asks it.
 #[derive(Clone)]
 pub struct HttpResolver {
-    http: reqwest::Client,
-    base: Url,
-    key: Arc<str>,
+    link: Link,
     webhooks: Memory<WebhookEndpoint>,
     adapters: Memory<AdapterInstance>,
 }
@@ -43,21 +39,8 @@ impl HttpResolver {
     /// # Errors
     /// A sentence that names the flag when the address cannot be used.
     pub fn new(dispatcher: &str, key: &str) -> Result<Self, String> {
-        let unusable = |reason: String| format!("--dispatcher-url {dispatcher:?} cannot be used: {reason}");
-        let base = Url::parse(dispatcher).map_err(|error| unusable(error.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(unusable("write one such as http://dispatcher:8080".to_owned()));
-        }
-        // Whoever comes second finds the same provider installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let redirects = reqwest::redirect::Policy::none();
-        let mut builder = reqwest::Client::builder().timeout(PATIENCE).redirect(redirects).no_proxy();
-        if base.scheme() == "http" {
-            // Spares reading the system's certificates, which a small container may not even have.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { http, base, key: Arc::from(key), webhooks: Memory::default(), adapters: Memory::default() })
+        let link = Link::new(dispatcher, key)?;
+        Ok(Self { link, webhooks: Memory::default(), adapters: Memory::default() })
     }
 
     async fn resolve<T: DeserializeOwned + Clone>(
@@ -75,7 +58,7 @@ impl HttpResolver {
         {
             return Ok(Some(answer));
         }
-        let response = self.ask(Method::GET, &[kind, tenant.as_str(), id]).await?;
+        let response = self.link.ask(Method::GET, &[kind, tenant.as_str(), id]).await?;
         if response.status() == StatusCode::NOT_FOUND {
             let problem: Value = response.json().await.unwrap_or_default();
             // Anything else that is not found is the address: another server, or an older dispatcher.
@@ -95,21 +78,6 @@ impl HttpResolver {
         }
         Ok(Some(answer))
     }
-
-    /// An answer that is either good or "not found".
-    async fn ask(&self, method: Method, path: &[&str]) -> Result<reqwest::Response, Unresolved> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["internal", "v1"]).extend(path);
-        }
-        let asking = self.http.request(method, url).bearer_auth(&self.key);
-        let response = asking.send().await.map_err(away)?;
-        match response.status() {
-            status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(response),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Unresolved::NotAllowed),
-            status => Err(Unresolved::Away(format!("it answered {status}"))),
-        }
-    }
 }
 
 #[async_trait]
@@ -120,7 +88,7 @@ impl Resolver for HttpResolver {
 
     async fn webhook_gone(&self, tenant: &TenantId, id: &str) -> Result<(), Unresolved> {
         self.webhooks.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant.clone(), id.to_owned()));
-        self.ask(Method::POST, &["webhooks", tenant.as_str(), id, "gone"]).await.map(drop)
+        self.link.ask(Method::POST, &["webhooks", tenant.as_str(), id, "gone"]).await.map(drop)
     }
 
     async fn adapter(&self, tenant: &TenantId, id: &str) -> Result<Option<AdapterInstance>, Unresolved> {
@@ -130,17 +98,6 @@ impl Resolver for HttpResolver {
 
 impl fmt::Debug for HttpResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpResolver").field("base", &self.base.as_str()).finish_non_exhaustive()
+        f.debug_struct("HttpResolver").field("base", &self.link.base()).finish_non_exhaustive()
     }
-}
-
-fn away(error: reqwest::Error) -> Unresolved {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    Unresolved::Away(text)
 }
