@@ -3,5 +3,6 @@
 mod berth;
 pub mod chain;
 pub mod receiver;
+pub mod walker;
 
 pub use berth::{Berth, Servers};

@@ -214,12 +214,8 @@ async fn walk(shared: &Arc<Shared>, launch: &Launch) -> RunState {
                 continue;
             }
             begun.insert(spec.name.clone());
-            let turn = |index| Turn {
-                run_id: launch.run_id,
-                tenant: launch.tenant.clone(),
-                task: spec.name.clone(),
-                index,
-            };
+            let turn =
+                |index| Turn { run_id: launch.run_id, tenant: launch.tenant.clone(), task: spec.name.clone(), index };
             let children = spec.map_over.as_ref().map_or(0, |source| fan_outs.get(source).copied().unwrap_or(0));
             let (head, children): (Turn, Vec<Turn>) =
                 (turn(None), (0..children).map(|index| turn(Some(index))).collect());

@@ -155,6 +155,56 @@ specs! {
     }
 }
 
+/// The promises that hold on every backend, as tests on the one that is named. A claim that one cannot keep is an exception
+/// that is declared.
+macro_rules! conformance {
+    ($world:ident, $($more:ident)*) => { conformance!($world); $(conformance!($more);)* };
+    ($world:ident) => {
+        specs!(@in $world
+            running {
+                each_task_sees_the_input_and_what_its_ancestors_left_behind
+                an_output_too_large_for_a_message_travels_by_reference
+                an_idempotency_key_starts_one_run
+                a_hundred_runs_submitted_at_once_all_succeed_and_each_task_is_recorded_once
+            }
+            failing {
+                a_passing_failure_is_tried_again_and_every_attempt_is_on_record
+                a_final_failure_skips_what_depends_on_it_and_nothing_else
+                a_tolerated_failure_is_shown_to_descendants_and_does_not_fail_the_run
+                a_panic_costs_one_attempt_and_not_the_worker
+                a_handler_that_hangs_is_stopped_at_its_hard_limit
+                the_soft_limit_tells_and_extra_time_moves_the_hard_one
+                a_snooze_counts_against_nothing_and_keeps_its_state
+                a_task_nobody_here_serves_fails_by_name_after_its_attempts
+            }
+            fan_out {
+                results_of_a_mapped_task_arrive_in_the_order_of_the_list
+                an_empty_list_is_joined_at_once
+                a_child_that_fails_for_good_fails_the_join
+            }
+            telling {
+                what_handlers_log_is_on_record_in_order_and_so_are_the_ends_of_tasks_and_run
+            }
+            own_queues {
+                a_task_on_a_queue_of_its_own_is_done_by_whoever_serves_that_queue
+            }
+            turns {
+                a_crowd_of_one_tenant_does_not_delay_another_tenants_run
+                an_urgent_run_goes_before_those_that_wait
+            }
+            stopping {
+                cancelling_stops_the_running_task_and_starts_no_other
+                a_run_that_has_ended_is_not_cancelled
+                a_run_past_its_deadline_fails
+                shutting_down_lets_a_running_task_finish
+                what_one_process_leaves_unfinished_the_next_one_finishes_without_repeating_finished_tasks
+            }
+        );
+    };
+}
+
+conformance!(walked);
+
 /// Queues in memory have no properties.
 #[test]
 fn a_queue_that_the_broker_refuses_fails_its_tasks_and_holds_up_no_others() {

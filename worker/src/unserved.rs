@@ -7,13 +7,11 @@
 use std::time::Duration;
 
 use ::metrics::counter;
+use backends::host::PASSED_ON;
 use broker::{Broker, Message, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
-
-/// The header that counts.
-const PASSED_ON: &str = "passed-on";
 
 /// How often a job is passed on before the attempt fails.
 const MOST: u32 = 16;

@@ -22,6 +22,9 @@ use crate::port::Error;
 /// How long before an engine asks again when nobody could be asked, or somebody else has the attempt in hand.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The header that counts how often a job went back to its queue because whoever took it does not serve its task.
+pub const PASSED_ON: &str = "passed-on";
+
 /// What polls an engine for tasks, or is called by it. One file per implementation, beside its backend.
 #[async_trait]
 pub trait Host: Send + Sync {
@@ -130,7 +133,9 @@ impl Intake {
     /// that hands out whole jobs, whose outcomes go the usual way.
     pub async fn hand_in(&self, job: &Job) -> Option<Verdict> {
         let id = format!("{}:{}", job.task_run_id, job.attempt);
-        let message = Message::new(job.queue.clone(), id, protocol::wire::encode(job));
+        // There is no queue that it could be passed on to: what is not served here fails by name, and its engine tries again.
+        let message =
+            Message::new(job.queue.clone(), id, protocol::wire::encode(job)).header(PASSED_ON, u32::MAX.to_string());
         let (settled, verdict) = oneshot::channel();
         let delivery = Delivery::new(message, 0, Box::new(Settling(settled)));
         self.line(&job.queue).sender.send(delivery).ok()?;

@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backends::choice::{Choice, Split};
 use backends::fleet::{Fleet, Window};
+use backends::host::{Host, Intake};
+use backends::roster::Roster;
 use backends::stack::Stack;
 use broker::{Broker, Depth, Message};
 use dispatcher::access::{Access, Vault};
@@ -20,11 +23,12 @@ use ledger::records::Records;
 use ledger::{Ledger, NewRun, RunRecord, Schedule};
 use outbound::Policy;
 use protocol::workflow::queues;
-use protocol::{Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
+use protocol::{Backend, Payload, RunId, RunState, Task, TaskState, TenantId, Workflow};
 use serde_json::Value;
 use service::monitoring::Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use worker::hosts::{self, Hosts};
 use worker::{Builder, Config, Context, Handle, Ports, Stop, Worker};
 
 use crate::world::{Connected, World};
@@ -89,6 +93,7 @@ pub(crate) struct TestFleet {
     closing: CancellationToken,
     parts: Vec<JoinHandle<()>>,
     stack: Option<Stack>,
+    host: Option<Arc<dyn Host>>,
 }
 
 impl TestFleet {
@@ -103,10 +108,15 @@ impl TestFleet {
     }
 
     async fn assemble(world: &World, telling: bool, serve: impl FnOnce(&Webhooks, Builder) -> Builder) -> Self {
-        let Connected { ledger, broker, objects, coordination, forgetful, stack } = world.connect().await;
+        let Connected { ledger, broker, objects, coordination, forgetful, stack, engine } = world.connect().await;
+        let roster = Roster::native(if stack.is_some() { Backend::Fleet } else { Backend::Embedded });
+        let roster = roster.with(engine.iter().map(|engine| Arc::clone(&engine.backend)));
+        let choice = Choice { default: Some(Split::all(world.backend())), ..Choice::default() };
+        let host = engine.and_then(|engine| engine.host);
         // Twice what a worker runs at once, as a dispatcher would find out.
         let fleet =
             Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination)).with_window(Window::of(64));
+        let fleet = fleet.with_roster(roster).with_choice(choice);
         let here = Policy::allowing(["127.0.0.1".parse().unwrap()]);
         let vault = Vault::new(&"5a".repeat(32)).unwrap();
         let webhooks = Webhooks::new(Arc::clone(&ledger) as Arc<dyn Records>, vault, here);
@@ -130,7 +140,8 @@ impl TestFleet {
             parts.push(tokio::spawn(telling::run(fleet.clone(), webhooks.clone(), closing.clone())));
         }
         let workers = Vec::new();
-        let mut started = Self { fleet, broker, ledger, webhooks, ports, workers, shutdown, closing, parts, stack };
+        let mut started =
+            Self { fleet, broker, ledger, webhooks, ports, workers, shutdown, closing, parts, stack, host };
         let webhooks = started.webhooks.clone();
         started.add_worker(&queues::WORK, |builder| serve(&webhooks, builder));
         started
@@ -140,9 +151,11 @@ impl TestFleet {
     pub(crate) fn add_worker(&mut self, queues: &[&str], serve: impl FnOnce(Builder) -> Builder) -> String {
         let config = worker_config(queues);
         let name = config.name.clone();
-        let worker = serve(Worker::builder(self.ports.clone(), config)).build();
+        let hosts = Hosts::new(self.host.iter().map(Arc::clone).collect(), Intake::new(Arc::new(self.fleet.clone())));
+        let serving = hosts::serving(&config);
+        let worker = serve(Worker::builder(hosts.ports(self.ports.clone()), config)).build();
         let stop = self.shutdown.clone();
-        self.workers.push(tokio::spawn(async move { worker.run(stop).await.unwrap() }));
+        self.workers.push(tokio::spawn(async move { hosts.run(worker, &serving, stop).await.unwrap() }));
         name
     }
 

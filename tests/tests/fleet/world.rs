@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backends::engines::Engine;
 use backends::stack::Stack;
 use broker::Broker;
 use broker::memory::MemoryBroker;
@@ -12,7 +13,9 @@ use ledger::Ledger;
 use ledger::sqlite::SqliteLedger;
 use objects::Objects;
 use objects::filesystem::Filesystem;
+use protocol::Backend;
 use specs::Berth;
+use specs::walker::Walker;
 use tempfile::TempDir;
 
 /// How often a job is delivered before it counts as poison.
@@ -27,6 +30,23 @@ pub(crate) enum World {
     Embedded(TempDir),
     /// RabbitMQ with quorum queues, Postgres, Redis.
     Servers(Box<Berth>),
+    /// The embedded system, whose runs another engine walks.
+    Elsewhere(TempDir, Elsewhere),
+}
+
+/// Another engine, for as long as a world lasts.
+pub(crate) enum Elsewhere {
+    /// The smallest there is, in memory.
+    Walked(Walker),
+}
+
+impl Elsewhere {
+    /// Connects as a new process would: what starts runs there, and what takes its tasks.
+    fn engine(&self) -> Engine {
+        match self {
+            Self::Walked(walker) => Engine { backend: Arc::new(walker.clone()), host: Some(Arc::new(walker.clone())) },
+        }
+    }
 }
 
 /// Connected ports.
@@ -38,11 +58,26 @@ pub(crate) struct Connected {
     /// Whether the broker forgets everything with the process.
     pub(crate) forgetful: bool,
     pub(crate) stack: Option<Stack>,
+    /// The engine that runs go to, unless it is our own.
+    pub(crate) engine: Option<Engine>,
 }
 
 impl World {
     pub(crate) fn embedded() -> Self {
         Self::Embedded(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn walked() -> Self {
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Walked(Walker::named(Backend::Temporal)))
+    }
+
+    /// The backend that its runs are on.
+    pub(crate) fn backend(&self) -> Backend {
+        match self {
+            Self::Embedded(_) => Backend::Embedded,
+            Self::Servers(_) => Backend::Fleet,
+            Self::Elsewhere(_, elsewhere) => elsewhere.engine().backend.name(),
+        }
     }
 
     pub(crate) fn servers() -> Self {
@@ -52,13 +87,17 @@ impl World {
     /// Connects as a new process would.
     pub(crate) async fn connect(&self) -> Connected {
         match self {
-            Self::Embedded(folder) => Connected {
+            Self::Embedded(folder) | Self::Elsewhere(folder, _) => Connected {
                 ledger: Arc::new(SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.unwrap()),
                 broker: Arc::new(MemoryBroker::new(backends::fleet::topology(DELIVERY_LIMIT))),
                 objects: Arc::new(Filesystem::new(folder.path().join("objects"))),
                 coordination: Arc::new(InProcess::new()),
                 forgetful: true,
                 stack: None,
+                engine: match self {
+                    Self::Elsewhere(_, elsewhere) => Some(elsewhere.engine()),
+                    _ => None,
+                },
             },
             Self::Servers(berth) => {
                 ledger::postgres::migrate(&berth.database().config()).await.unwrap();
@@ -70,6 +109,7 @@ impl World {
                     coordination: Arc::clone(&stack.coordination),
                     forgetful: false,
                     stack: Some(stack),
+                    engine: None,
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::history;
 use crate::Error;
 
 /// Every migration, in order. A released one never changes: its checksum is stored.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "runs", include_str!("../../migrations/postgres/0001_runs.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
     (4, "schedules", include_str!("../../migrations/postgres/0004_schedules.sql")),
@@ -17,6 +17,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (6, "records", include_str!("../../migrations/postgres/0006_records.sql")),
     (7, "runs again", include_str!("../../migrations/postgres/0007_runs_again.sql")),
     (8, "notices", include_str!("../../migrations/postgres/0008_notices.sql")),
+    (9, "backends", include_str!("../../migrations/postgres/0009_backends.sql")),
 ];
 
 /// The version that this program works with.

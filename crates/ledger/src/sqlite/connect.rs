@@ -19,7 +19,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Every migration, in order. A released one never changes: its checksum is stored.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "runs", include_str!("../../migrations/sqlite/0001_runs.sql")),
     (2, "fair admission", include_str!("../../migrations/sqlite/0002_fair_admission.sql")),
     (4, "events", include_str!("../../migrations/sqlite/0004_events.sql")),
@@ -27,6 +27,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (6, "records", include_str!("../../migrations/sqlite/0006_records.sql")),
     (7, "runs again", include_str!("../../migrations/sqlite/0007_runs_again.sql")),
     (8, "notices", include_str!("../../migrations/sqlite/0008_notices.sql")),
+    (9, "backends", include_str!("../../migrations/sqlite/0009_backends.sql")),
 ];
 
 /// Where to write and where to read.
