@@ -122,6 +122,10 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    fn reply_to(&self) -> Option<Value> {
+        self.caller.reply_to.clone().map(Value::String)
+    }
+
     /// Calls a signature; says the task whose result is its result.
     fn call(&mut self, signature: &Signature, args: &[Value], options: Options, noted: bool) -> Called {
         match signature.shape()? {
@@ -155,6 +159,7 @@ impl Planner<'_> {
             chord: take("chord"),
             root_id: take("root_id"),
             parent_id: take("parent_id"),
+            reply_to: take("reply_to").or_else(|| self.reply_to()),
         };
         let (link, link_error) = (take("link"), Signature::list_from(take("link_error").as_ref())?);
         let first = Signature { args: chain.args.clone(), immutable: chain.immutable, ..Signature::default() }.after(args);
@@ -206,6 +211,7 @@ impl Planner<'_> {
                 group_id: Some(id.clone().into()),
                 group_index: Some(index.into()),
                 root_id: root_id.clone(),
+                reply_to: self.reply_to(),
                 ..Frozen::default()
             };
             freeze(&mut task, &frozen)?;
@@ -242,8 +248,13 @@ impl Planner<'_> {
         body.options.extend(options.iter().map(|(name, value)| (name.clone(), value.clone())));
         let group_id = header_id(chord).or(own_id).unwrap_or_else(|| new_id().into());
         let root_id = body.options.get("root_id").cloned();
-        let frozen =
-            Frozen { task_id, group_id: Some(group_id.clone()), root_id: root_id.clone(), ..Frozen::default() };
+        let frozen = Frozen {
+            task_id,
+            group_id: Some(group_id.clone()),
+            root_id,
+            reply_to: self.reply_to(),
+            ..Frozen::default()
+        };
         freeze(&mut body, &frozen)?;
         let result = body.text("task_id").map(str::to_owned);
         for name in ["chain", "chord", "link", "link_error"] {

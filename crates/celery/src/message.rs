@@ -17,7 +17,6 @@ mod repr;
 mod times;
 
 pub(crate) use headers::is_from_the_broker;
-pub use body::LARGEST_BODY;
 pub(crate) use repr::{python, python_str};
 pub(crate) use times::{iso, parse_time, seconds, seconds_of};
 

@@ -14,7 +14,7 @@ const VALUE: &str = "__value__";
 ///
 /// # Errors
 /// [`DecodeError::Typed`] for an envelope of a type that Kombu does not define, or that does not hold what it says.
-pub fn plain(value: Value) -> Result<Value, DecodeError> {
+pub(crate) fn plain(value: Value) -> Result<Value, DecodeError> {
     match value {
         Value::Array(items) => items.into_iter().map(plain).collect::<Result<_, _>>().map(Value::Array),
         Value::Object(fields) => match envelope(&fields) {
@@ -29,7 +29,7 @@ pub fn plain(value: Value) -> Result<Value, DecodeError> {
 ///
 /// # Errors
 /// Those of [`plain`].
-pub fn plain_fields(fields: Map<String, Value>) -> Result<Map<String, Value>, DecodeError> {
+pub(crate) fn plain_fields(fields: Map<String, Value>) -> Result<Map<String, Value>, DecodeError> {
     fields.into_iter().map(|(name, value)| Ok((name, plain(value)?))).collect()
 }
 
@@ -57,7 +57,7 @@ fn open(name: &str, inner: &Value) -> Result<Value, DecodeError> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
         Err(error) => match without_nan(bytes) {

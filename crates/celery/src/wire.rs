@@ -60,14 +60,6 @@ impl Outgoing {
             body: body.clone(),
         })
     }
-
-    /// The same, thrown away by RabbitMQ when nobody took it in that many milliseconds.
-    pub(crate) fn expiring(mut self, milliseconds: u64) -> Self {
-        if let Ok(text) = ShortString::try_new(milliseconds.to_string()) {
-            self.properties = self.properties.with_expiration(text);
-        }
-        self
-    }
 }
 
 /// A message that is JSON and nothing more.

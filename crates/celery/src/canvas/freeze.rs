@@ -15,6 +15,7 @@ pub(super) struct Frozen {
     pub(super) chord: Option<Value>,
     pub(super) root_id: Option<Value>,
     pub(super) parent_id: Option<Value>,
+    pub(super) reply_to: Option<Value>,
 }
 
 /// Gives a signature, and what it is composed of, ids.
@@ -45,6 +46,7 @@ pub(super) fn freeze(signature: &mut Signature, frozen: &Frozen) -> Result<(), D
                 chord: Some(body.to_value()),
                 root_id: frozen.root_id.clone(),
                 parent_id: frozen.parent_id.clone(),
+                reply_to: frozen.reply_to.clone(),
                 ..Frozen::default()
             };
             let tasks = freeze_members(header, &group, &inner)?;
@@ -81,8 +83,10 @@ fn freeze_task(signature: &mut Signature, frozen: &Frozen) {
             options.insert(name.to_owned(), value.clone());
         }
     }
-    if let Some(group) = &frozen.group_id {
-        options.entry("group_id").or_insert_with(|| group.clone());
+    for (name, value) in [("group_id", &frozen.group_id), ("reply_to", &frozen.reply_to)] {
+        if let Some(value) = value {
+            options.entry(name).or_insert_with(|| value.clone());
+        }
     }
 }
 
@@ -117,7 +121,7 @@ pub(super) fn freeze_parts(
         let outermost = if is_last {
             Frozen { parent_id: None, ..frozen.clone() }
         } else {
-            Frozen { root_id: frozen.root_id.clone(), ..Frozen::default() }
+            Frozen { root_id: frozen.root_id.clone(), reply_to: frozen.reply_to.clone(), ..Frozen::default() }
         };
         freeze(&mut step, &outermost)?;
         if !link_error.is_empty() {

@@ -10,7 +10,7 @@ use crate::{DecodeError, typed};
 pub(super) const JSON: &str = "application/json";
 
 /// How large a body may be once it is decompressed: a few kilobytes on the wire can stand for gigabytes.
-pub const LARGEST_BODY: usize = 256 * 1024 * 1024;
+const LARGEST_BODY: usize = 256 * 1024 * 1024;
 
 type Parts = (Vec<Value>, Map<String, Value>, Embed);
 
