@@ -111,8 +111,9 @@ fn with_caller(mut options: Options, caller: &Caller) -> Options {
 /// A signature's options under those of whoever calls it.
 fn merged(own: &Options, over: &Options) -> Options {
     let mut merged = own.clone();
-    let counts = |name: &String, value: &Value| !value.is_null() && !(KEPT.contains(&name.as_str()) && own.contains_key(name));
-    merged.extend(over.iter().filter(|(name, value)| counts(name, value)).map(|(n, v)| (n.clone(), v.clone())));
+    let is_kept = |name: &str| KEPT.contains(&name) && own.contains_key(name);
+    let counting = over.iter().filter(|(name, value)| !value.is_null() && !is_kept(name));
+    merged.extend(counting.map(|(name, value)| (name.clone(), value.clone())));
     merged
 }
 

@@ -21,13 +21,16 @@ use intake::Intake;
 use shared::{Registered, Shared};
 
 mod attempt;
+mod commands;
 mod conclude;
 mod config;
 mod crew;
 mod events;
 mod intake;
+mod mailbox;
 mod runner;
 mod shared;
+mod stats;
 
 pub use config::{HostConfig, QueueConfig};
 
@@ -128,6 +131,9 @@ impl Host {
             shared.config.name.clone(),
             events,
         ));
+        if let Some(patience) = shared.config.mingle {
+            mailbox::greet(&shared, patience).await;
+        }
         for queue in shared.config.queues.clone() {
             if let Err(error) = intake::add(&shared, queue).await {
                 shared.stop.cancel();
@@ -137,6 +143,7 @@ impl Host {
             }
         }
         let heart = tokio::spawn(beat(Arc::clone(&shared)));
+        let mailbox = tokio::spawn(mailbox::keep_listening(Arc::clone(&shared)));
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = shared.stop.cancelled() => {}
@@ -152,9 +159,10 @@ impl Host {
             shared.work.wait().await;
         }
         heart.abort();
+        mailbox.abort();
         shared.events.send("worker-offline", about(&shared));
         // The channel of events ends with the last who could send one.
-        drop(heart.await);
+        let _aborted = (heart.await, mailbox.await);
         drop(shared);
         if timeout(FAREWELL, delivering).await.is_err() {
             tracing::debug!("the last events were not sent");

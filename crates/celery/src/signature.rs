@@ -105,12 +105,7 @@ impl Signature {
     /// # Errors
     /// [`DecodeError::Signature`] when a composition has no parts or parts that are no signatures.
     pub fn shape(&self) -> Result<Shape, DecodeError> {
-        let kind = self.subtask_type.as_deref().or_else(|| match self.task.as_str() {
-            "celery.chain" => Some("chain"),
-            "celery.group" => Some("group"),
-            "celery.chord" => Some("chord"),
-            _ => None,
-        });
+        let kind = self.subtask_type.as_deref().or_else(|| self.task.strip_prefix("celery."));
         Ok(match kind {
             Some("chain") => Shape::Chain(self.parts("tasks")?),
             Some("group") => Shape::Group(self.parts("tasks")?),

@@ -36,6 +36,8 @@ pub struct HostConfig {
     pub task_events: bool,
     /// How often it says that it is there.
     pub heartbeat: Duration,
+    /// How long to ask others, before it begins, what was taken back before it came; without, it begins at once.
+    pub mingle: Option<Duration>,
     /// Celery's `control_exchange`.
     pub control_exchange: String,
     /// Celery's `event_exchange`.
@@ -64,6 +66,7 @@ impl HostConfig {
             declare: true,
             task_events: false,
             heartbeat: Duration::from_secs(2),
+            mingle: Some(Duration::from_secs(1)),
             control_exchange: "celery".to_owned(),
             event_exchange: "celeryev".to_owned(),
             grace: Duration::from_secs(60),

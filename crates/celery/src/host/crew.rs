@@ -85,7 +85,6 @@ fn told(result: lapin::Result<bool>) -> bool {
 }
 
 impl Request {
-    #[expect(clippy::too_many_arguments, reason = "what a delivery consists of")]
     pub(crate) fn new(
         message: Message,
         raw: Raw,

@@ -5,10 +5,10 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 
 /// A spec's own queues, exchanges and keys, deleted in the end. The queues for delayed tasks are shared and stay: they are
 /// the same for everybody, and nothing of a spec is left in them for long.
-pub struct Place {
-    pub prefix: String,
-    pub amqp: String,
-    pub redis: String,
+pub(crate) struct Place {
+    pub(crate) prefix: String,
+    pub(crate) amqp: String,
+    pub(crate) redis: String,
     more: std::sync::Mutex<Vec<String>>,
 }
 
@@ -17,7 +17,7 @@ fn address(variable: &str, usual: &str) -> String {
 }
 
 impl Place {
-    pub fn take() -> Self {
+    pub(crate) fn take() -> Self {
         if let Ok(filter) = std::env::var("SPEC_LOG") {
             let _already = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         }
@@ -30,26 +30,26 @@ impl Place {
     }
 
     /// A name of this spec's own; a queue of that name is deleted in the end.
-    pub fn queue(&self, name: &str) -> String {
+    pub(crate) fn queue(&self, name: &str) -> String {
         let queue = format!("{}{name}", self.prefix);
         self.more.lock().unwrap().push(queue.clone());
         queue
     }
 
-    pub fn python(&self) -> String {
+    pub(crate) fn python(&self) -> String {
         format!("{}python", self.prefix)
     }
 
-    pub fn rust(&self) -> String {
+    pub(crate) fn rust(&self) -> String {
         format!("{}rust", self.prefix)
     }
 
-    pub fn redis(&self) -> RedisConfig {
+    pub(crate) fn redis(&self) -> RedisConfig {
         RedisConfig { prefix: self.prefix.clone(), ..RedisConfig::new(&self.redis) }
     }
 
     /// A client of ours, with results by message.
-    pub fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         ClientConfig {
             control_exchange: format!("{}control", self.prefix),
             default_queue: self.python(),
@@ -58,12 +58,13 @@ impl Place {
     }
 
     /// A worker of ours, with results by message.
-    pub fn host(&self, name: &str) -> HostConfig {
+    pub(crate) fn host(&self, name: &str) -> HostConfig {
         HostConfig {
             control_exchange: format!("{}control", self.prefix),
             event_exchange: format!("{}events", self.prefix),
             routes: vec![("rust.*".to_owned(), self.rust())],
             default_queue: self.python(),
+            mingle: None,
             grace: std::time::Duration::from_secs(5),
             ..HostConfig::new(&self.amqp, format!("{name}@{}", self.prefix)).queues([self.rust().as_str()])
         }

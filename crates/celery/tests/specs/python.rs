@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::place::Place;
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 fn environment() -> PathBuf {
     let built = std::env::current_exe().unwrap();
@@ -30,7 +30,7 @@ fn environment() -> PathBuf {
 }
 
 /// A program of the environment, at work in the folder of the application.
-pub fn program(place: &Place, name: &str, backend: &str) -> Command {
+pub(crate) fn program(place: &Place, name: &str, backend: &str) -> Command {
     let mut command = Command::new(environment().join("bin").join(name));
     let backend = if backend == "redis" { format!("{}/0", place.redis) } else { "rpc://".to_owned() };
     command
@@ -43,14 +43,14 @@ pub fn program(place: &Place, name: &str, backend: &str) -> Command {
 }
 
 /// A process that ends with the spec, and its children with it.
-pub struct Peer {
+pub(crate) struct Peer {
     child: Child,
     log: PathBuf,
     _folder: TempDir,
 }
 
 impl Peer {
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let output = File::create(&log).unwrap();
@@ -59,7 +59,7 @@ impl Peer {
     }
 
     /// A Celery worker that consumes the queue of Python's tasks, once it answers.
-    pub async fn worker(place: &Place, backend: &str, more: &[&str]) -> Self {
+    pub(crate) async fn worker(place: &Place, backend: &str, more: &[&str]) -> Self {
         let name = format!("python@{}", place.prefix);
         let mut command = program(place, "celery", backend);
         command.args(["-A", "app", "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip"]);
@@ -74,11 +74,11 @@ impl Peer {
         worker
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             // It may have ended by itself.
             let _gone = kill_process_group(group, Signal::KILL);
@@ -90,14 +90,14 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("---- what the peer said\n{}", self.log());
+            tracing::error!("what the peer said:\n{}", self.log());
         }
         self.kill();
     }
 }
 
 /// Runs a program to its end and gives what it printed.
-pub async fn output(command: Command) -> String {
+pub(crate) async fn output(command: Command) -> String {
     let mut command = tokio::process::Command::from(command);
     let output = tokio::time::timeout(PATIENCE * 2, command.kill_on_drop(true).output()).await.unwrap().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -106,7 +106,7 @@ pub async fn output(command: Command) -> String {
 }
 
 /// What came of scenarios of a Python client.
-pub struct Outcomes(Map<String, Value>);
+pub(crate) struct Outcomes(Map<String, Value>);
 
 impl std::ops::Index<&str> for Outcomes {
     type Output = Value;
@@ -117,7 +117,7 @@ impl std::ops::Index<&str> for Outcomes {
 }
 
 /// Runs scenarios of `driver.py`.
-pub async fn drive(place: &Place, backend: &str, scenarios: &[&str]) -> Outcomes {
+pub(crate) async fn drive(place: &Place, backend: &str, scenarios: &[&str]) -> Outcomes {
     let mut command = program(place, "python", backend);
     command.arg("driver.py").args(scenarios);
     let said = output(command).await;

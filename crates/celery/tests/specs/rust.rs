@@ -9,17 +9,17 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// A worker at work; it ends with the spec.
-pub struct Worker {
+pub(crate) struct Worker {
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), celery::Error>>,
 }
 
 impl Worker {
-    pub async fn start(config: HostConfig) -> Self {
+    pub(crate) async fn start(config: HostConfig) -> Self {
         Self::of(builder(config)).await
     }
 
-    pub async fn of(builder: HostBuilder) -> Self {
+    pub(crate) async fn of(builder: HostBuilder) -> Self {
         let host = builder.build().await.unwrap();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(host.run(shutdown.clone()));
@@ -27,19 +27,19 @@ impl Worker {
     }
 
     /// Shuts it down and waits for its end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.ended().await;
     }
 
     /// Waits for it to end by itself.
-    pub async fn ended(self) {
+    pub(crate) async fn ended(self) {
         self.running.await.unwrap().unwrap();
     }
 }
 
 /// The tasks of the specs.
-pub fn builder(config: HostConfig) -> HostBuilder {
+pub(crate) fn builder(config: HostConfig) -> HostBuilder {
     let quick = TaskOptions { retry_delay: Duration::from_secs(1), track_started: true, ..TaskOptions::default() };
     Host::builder(config)
         .task("rust.add", add, quick.clone())
