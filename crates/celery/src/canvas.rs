@@ -204,9 +204,7 @@ impl Planner<'_> {
         let root_id = options.get("root_id").cloned();
         let mut size = 0;
         let mut members = Vec::new();
-        let flat = flattened(tasks)?;
-        let has_chord = chord.is_some() || flat.last().is_some_and(|task| task.options.contains_key("chord"));
-        for (index, mut task) in flat.into_iter().enumerate() {
+        for (index, mut task) in flattened(tasks)?.into_iter().enumerate() {
             size += parts_of(&task)?;
             let frozen = Frozen {
                 group_id: Some(id.clone().into()),
@@ -223,7 +221,8 @@ impl Planner<'_> {
             let called = self.call(&task, args, options, false)?;
             members.push(called.map_or(Value::Null, |id| json!([[id, null], null])));
         }
-        if has_chord {
+        // One at the end of a chain within a header was counted with that header.
+        if chord.is_some() {
             self.plan.chords.push((id.clone(), size));
         }
         if noted {

@@ -15,9 +15,10 @@ use crate::amqp::Amqp;
 use crate::sender::Sender;
 use crate::task::{Handler, TaskOptions};
 use crate::{Error, Results};
-use crew::{Requests, Revoked, Slots};
+use crew::{Requests, Slots};
 use events::Events;
 use intake::Intake;
+use revoked::Revoked;
 use shared::{Registered, Shared};
 
 mod attempt;
@@ -28,6 +29,7 @@ mod crew;
 mod events;
 mod intake;
 mod mailbox;
+mod revoked;
 mod runner;
 mod shared;
 mod stats;
@@ -38,7 +40,10 @@ pub use config::{HostConfig, QueueConfig};
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What sw_ident, sw_ver and sw_sys of events say.
-pub(crate) const SOFTWARE: (&str, &str, &str) = ("flotilla", env!("CARGO_PKG_VERSION"), "Linux");
+pub(crate) const SOFTWARE: (&str, &str, &str) = ("flotilla", env!("CARGO_PKG_VERSION"), SYSTEM);
+
+/// The system by the name that Python has for it.
+const SYSTEM: &str = if cfg!(target_os = "macos") { "Darwin" } else { "Linux" };
 
 /// A worker that is connected and consumes once it is [`run`](Host::run).
 pub struct Host {

@@ -26,11 +26,14 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1
 ";
 
-/// Notes a part of a chord, once for each place in its group, and says how many there are.
+/// Notes a part of a chord, each task once, and says how many there are.
 const NOTE: &str = r"
-if ARGV[2] == '+inf' or redis.call('ZCOUNT', KEYS[1], ARGV[2], ARGV[2]) == 0 then
-    redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+local noted = false
+for _, part in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], ARGV[2])) do
+    local read, fields = pcall(cjson.decode, part)
+    noted = noted or (read and type(fields) == 'table' and fields[2] == ARGV[4])
 end
+if not noted then redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1]) end
 for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[3]) end
 return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[2]) or '0', redis.call('GET', KEYS[3]) or ''}
 ";
@@ -182,14 +185,27 @@ impl Results {
         call.key(&parts).key(self.group_key(group, ".t")).key(self.group_key(group, ".s"));
         call.arg(json!([1, id, outcome.state(), outcome.value()]).to_string());
         call.arg(index.map_or_else(|| "+inf".to_owned(), |index| index.to_string()));
-        call.arg(self.expires.as_secs().max(1));
+        call.arg(self.expires.as_secs().max(1)).arg(id);
         let (ready, more, size): (i64, String, String) = call.invoke_async(&mut connection).await?;
         let Ok(size) = size.parse::<i64>() else { return Ok(Chord::Waiting) };
-        if ready != size + more.parse::<i64>().unwrap_or(0) {
+        let size = size + more.parse::<i64>().unwrap_or(0);
+        if ready < size {
             return Ok(Chord::Waiting);
         }
         let stored: Vec<Vec<u8>> = connection.zrange(&parts, 0, -1).await?;
-        Ok(Chord::Complete(stored.iter().map(|part| part_result(part)).collect::<Result<Result<_, _>, _>>()?))
+        let read = stored.iter().map(|part| part_result(part)).collect::<Result<Result<Vec<_>, _>, _>>()?;
+        let results = match read {
+            Ok(results) => results,
+            Err(failure) => return Ok(Chord::Complete(Err(failure))),
+        };
+        // Celery notes how the header was nested, where it was. Then that says what belongs to it: a Python worker that
+        // sends a group within it changes the size.
+        let nested: Option<Vec<u8>> = connection.get(self.group_key(group, "")).await?;
+        let complete = match nested {
+            Some(nested) => nested_as(&nested, &results),
+            None => (ready == size).then(|| results.into_iter().map(|(_, value)| value).collect()),
+        };
+        Ok(complete.map_or(Chord::Waiting, |values| Chord::Complete(Ok(values))))
     }
 
     /// Forgets the parts of a chord whose body is on its way.
@@ -199,20 +215,40 @@ impl Results {
     }
 }
 
-/// The value of a part, or why the chord has none.
-fn part_result(stored: &[u8]) -> Result<Result<Value, Failure>, DecodeError> {
+/// A part's task and its value, or why the chord has none.
+fn part_result(stored: &[u8]) -> Result<Result<(TaskId, Value), Failure>, DecodeError> {
     let broken = || DecodeError::Result("a part of a chord is not as Celery writes it".to_owned());
     let Ok(Value::Array(mut fields)) = typed::parse(stored) else { return Err(broken()) };
     let [_, id, state, result] = fields.as_mut_slice() else { return Err(broken()) };
-    let (id, state) = (id.as_str().ok_or_else(broken)?, state.as_str().ok_or_else(broken)?);
+    let (id, state) = (id.as_str().ok_or_else(broken)?.to_owned(), state.as_str().ok_or_else(broken)?);
     Ok(match Outcome::of(state, result.clone(), None)? {
         Outcome::Failure(failure) | Outcome::Revoked(failure) => {
             Err(Failure::chord(format!("Dependency {id} raised {}", failure.repr())))
         }
-        Outcome::Retry(failure) => Ok(Value::String(failure.repr())),
+        Outcome::Retry(failure) => Ok((id, Value::String(failure.repr()))),
         // As it was stored: a value in an envelope goes on in it.
-        _ => Ok(result.take()),
+        _ => Ok((id, result.take())),
     })
+}
+
+/// Results nested as a stored group is; nothing while some are missing.
+fn nested_as(stored: &[u8], results: &[(TaskId, Value)]) -> Option<Vec<Value>> {
+    let group = typed::parse(stored).ok()?;
+    match nest(group.get("result")?, results)? {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+/// A node is `[[id, parent], members or null]`.
+fn nest(node: &Value, results: &[(TaskId, Value)]) -> Option<Value> {
+    match node.get(1)? {
+        Value::Array(members) => members.iter().map(|member| nest(member, results)).collect(),
+        _ => {
+            let id = node.get(0)?.get(0)?.as_str()?;
+            results.iter().find(|(task, _)| task == id).map(|(_, value)| value.clone())
+        }
+    }
 }
 
 impl std::fmt::Debug for Results {
@@ -230,7 +266,15 @@ mod tests {
         let part = json!([1, "t", "FAILURE", Failure::builtin("ValueError", "no").to_value()]).to_string();
         let failure = part_result(part.as_bytes()).unwrap().unwrap_err();
         assert_eq!(failure.message(), "Dependency t raised ValueError('no')");
-        assert_eq!(part_result(br#"[1, "t", "SUCCESS", [1]]"#).unwrap(), Ok(json!([1])));
+        assert_eq!(part_result(br#"[1, "t", "SUCCESS", [1]]"#).unwrap(), Ok(("t".to_owned(), json!([1]))));
         assert!(part_result(b"[]").is_err());
+    }
+
+    #[test]
+    fn results_are_nested_as_the_header_was() {
+        let group = br#"{"result": [["g", null], [[["a", null], null], [["h", null], [[["b", null], null]]]]]}"#;
+        let results = [("b".to_owned(), json!(2)), ("a".to_owned(), json!(1))];
+        assert_eq!(nested_as(group, &results), Some(vec![json!(1), json!([2])]));
+        assert_eq!(nested_as(group, &results[..1]), None);
     }
 }

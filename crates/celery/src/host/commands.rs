@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::crew::Request;
 use super::shared::Shared;
-use super::{QueueConfig, about, intake, prefetch, stats};
+use super::{QueueConfig, about, intake, prefetch, revoked, stats};
 use crate::message::iso;
 use crate::rate::Rate;
-use crate::{Failure, Outcome, TaskResult};
+use crate::{Failure, Outcome, TaskId, TaskResult};
 
 /// Ends the worker, once this is answered.
 pub(super) const SHUTDOWN: &str = "shutdown";
@@ -45,6 +45,7 @@ pub(crate) async fn obey(shared: &Arc<Shared>, method: &str, arguments: &Value) 
         }
         "revoke" => revoke(shared, &asked.list("task_id"), asked.flag("terminate"), asked.text("signal")).await,
         "terminate" => revoke(shared, &asked.list("task_id"), true, asked.text("signal")).await,
+        "revoke_by_stamped_headers" => revoke_by_stamps(shared, &asked),
         "rate_limit" => rate_limit(shared, &asked),
         "time_limit" => time_limit(shared, &asked),
         "pool_grow" => resize(shared, asked.number("n").unwrap_or(1)),
@@ -162,8 +163,19 @@ async fn revoke(shared: &Shared, ids: &[&str], terminate: bool, signal: Option<&
             tracing::warn!(%error, task.id = id, "that a task was taken back could not be stored");
         }
     }
+    let terminated = recall(shared, terminate, signal);
+    tracing::info!(?ids, terminate, "taken back");
+    match (terminate, terminated.is_empty()) {
+        (false, _) => ok(&format!("tasks {} flagged as revoked", ids.join(", "))),
+        (true, true) => ok("terminate: tasks unknown"),
+        (true, false) => ok(&format!("terminate: {}", terminated.join(", "))),
+    }
+}
+
+/// Lets those that are here and were taken back hear of it; says which of them were stopped.
+fn recall(shared: &Shared, terminate: bool, signal: Option<&str>) -> Vec<TaskId> {
     let mut terminated = Vec::new();
-    for request in shared.requests.all().iter().filter(|request| ids.contains(&request.message.id.as_str())) {
+    for request in shared.requests.all().iter().filter(|request| shared.revoked.covers(request)) {
         request.recalled.cancel();
         if terminate {
             request.signal.get_or_init(|| signal.unwrap_or("SIGTERM").to_owned());
@@ -171,11 +183,20 @@ async fn revoke(shared: &Shared, ids: &[&str], terminate: bool, signal: Option<&
             terminated.push(request.message.id.clone());
         }
     }
-    tracing::info!(?ids, terminate, "taken back");
+    terminated
+}
+
+fn revoke_by_stamps(shared: &Shared, asked: &Asked<'_>) -> Answer {
+    let Some(Value::Object(headers)) = asked.get("headers") else { return Err("headers are needed".to_owned()) };
+    for (name, values) in headers {
+        shared.revoked.add_stamps(name, &revoked::texts(values));
+    }
+    let (terminate, shown) = (asked.flag("terminate"), asked.0["headers"].to_string());
+    let terminated = recall(shared, terminate, asked.text("signal"));
     match (terminate, terminated.is_empty()) {
-        (false, _) => ok(&format!("tasks {} flagged as revoked", ids.join(", "))),
-        (true, true) => ok("terminate: tasks unknown"),
-        (true, false) => ok(&format!("terminate: {}", terminated.join(", "))),
+        (false, _) => ok(&format!("headers {shown} flagged as revoked, but not terminated")),
+        (true, true) => ok(&format!("headers {shown} were not terminated")),
+        (true, false) => ok(&format!("headers {shown} revoked")),
     }
 }
 

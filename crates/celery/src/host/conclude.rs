@@ -38,7 +38,7 @@ impl Shared {
         if !options.ignore_result && !message.ignore_result {
             self.store(message, outcome.clone(), children).await;
         }
-        self.note_part(&Part::of(message), &outcome).await;
+        self.note_part_of(message, &outcome).await;
         tracing::debug!(?runtime, "succeeded");
         self.events.task("task-succeeded", &message.id, || {
             json!({ "result": shown, "runtime": runtime.as_secs_f64() })
@@ -82,7 +82,7 @@ impl Shared {
         if stored {
             self.store(message, outcome.clone(), Vec::new()).await;
         }
-        self.note_part(&Part::of(message), &outcome).await;
+        self.note_part_of(message, &outcome).await;
         // What would have come after it fails with it, so that nobody waits for it for ever.
         for step in &message.embed.chain {
             self.fail_step(step, &outcome, stored).await;
@@ -112,7 +112,7 @@ impl Shared {
             Ok(chord) => message.embed.chord = chord,
             Err(error) => tracing::error!(%error, "the chord of a step cannot be read"),
         }
-        self.note_part(&Part::of(&message), outcome).await;
+        self.note_part_of(&message, outcome).await;
     }
 
     /// Calls whoever wants to hear of a failure, with the id of what failed.
@@ -130,7 +130,7 @@ impl Shared {
         let message = &request.message;
         let outcome = Outcome::Revoked(Failure::revoked(reason));
         self.store(message, outcome.clone(), Vec::new()).await;
-        self.note_part(&Part::of(message), &outcome).await;
+        self.note_part_of(message, &outcome).await;
         self.events.task("task-revoked", &message.id, || {
             json!({ "terminated": signal.is_some(), "signum": signal, "expired": expired })
         });
@@ -180,6 +180,11 @@ impl Shared {
             }
         }
         self.fail(request, options, lost(reason)).await;
+    }
+
+    /// Notes that a task has ended, if it is a part of a chord.
+    pub(crate) async fn note_part_of(&self, message: &Message, outcome: &Outcome) {
+        self.note_part(&Part::of(message), outcome).await;
     }
 
     /// Notes that a part of a chord has ended; with the last one its body begins.

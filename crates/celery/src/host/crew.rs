@@ -1,6 +1,6 @@
 //! Who is at work: tasks that wait here, tasks that run, tasks that were taken back, and room for more.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -12,11 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::TaskId;
 use crate::message::{Message, Raw, python};
-
-/// How many ids of tasks that were taken back are remembered, as with Celery.
-const MOST_REVOKED: usize = 50_000;
 
 /// A task that was delivered and is not done with.
 pub(crate) struct Request {
@@ -189,37 +185,6 @@ impl Drop for Here<'_> {
     }
 }
 
-/// Ids of tasks that were taken back. They may be anywhere: in a queue, waiting for their time, or done already.
-#[derive(Default)]
-pub(crate) struct Revoked {
-    known: Mutex<(HashMap<TaskId, f64>, VecDeque<TaskId>)>,
-}
-
-impl Revoked {
-    pub(crate) fn add(&self, id: &str, since: Option<f64>) {
-        let mut known = lock(&self.known);
-        let since = since.unwrap_or_else(|| Timestamp::now().as_millisecond() as f64 / 1000.0);
-        if known.0.insert(id.to_owned(), since).is_none() {
-            known.1.push_back(id.to_owned());
-        }
-        while known.1.len() > MOST_REVOKED {
-            if let Some(oldest) = known.1.pop_front() {
-                known.0.remove(&oldest);
-            }
-        }
-    }
-
-    pub(crate) fn contains(&self, id: &str) -> bool {
-        lock(&self.known).0.contains_key(id)
-    }
-
-    /// All of them and since when.
-    pub(crate) fn all(&self) -> Vec<(TaskId, f64)> {
-        let known = lock(&self.known);
-        known.1.iter().filter_map(|id| Some((id.clone(), *known.0.get(id)?))).collect()
-    }
-}
-
 /// Room for running tasks; it can grow and shrink.
 pub(crate) struct Slots {
     free: Arc<Semaphore>,
@@ -294,14 +259,5 @@ mod tests {
         assert_eq!((slots.free.available_permits(), slots.size()), (1, 1));
         slots.resize(2);
         assert_eq!(slots.free.available_permits(), 2);
-    }
-
-    #[test]
-    fn the_oldest_of_too_many_revoked_ids_are_forgotten() {
-        let revoked = Revoked::default();
-        for id in 0..=MOST_REVOKED {
-            revoked.add(&id.to_string(), None);
-        }
-        assert!(!revoked.contains("0") && revoked.contains("1"));
     }
 }

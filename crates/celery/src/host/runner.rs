@@ -99,14 +99,14 @@ impl Shared {
         tracing::error!(queue = &*request.queue, "a task that is not registered here is rejected");
         request.delivery.reject(false).await;
         let failure = Failure::new("celery.exceptions", "NotRegistered", task);
-        self.events.task("task-failed", id, || json!({ "exception": failure.repr() }));
+        self.events.task("task-failed", id, || json!({ "name": task, "exception": failure.repr() }));
         self.store(&request.message, Outcome::Failure(failure), Vec::new()).await;
     }
 
     /// Whether the task is not wanted any more; then that is recorded.
     async fn taken_back(&self, request: &Request) -> bool {
         let expired = request.message.expires.is_some_and(|expires| expires < Timestamp::now());
-        if !expired && !self.revoked.contains(&request.message.id) {
+        if !expired && !self.revoked.covers(request) {
             return false;
         }
         let reason = if expired { "expired" } else { "revoked" };
@@ -147,10 +147,11 @@ impl Shared {
     async fn run(&self, request: &Arc<Request>, registered: &Registered) {
         let message = &request.message;
         let options = registered.options();
-        if self.is_done_already(request, &options).await {
+        if let Some(outcome) = self.success_before(request, &options).await {
             tracing::info!("a task that was delivered again has succeeded already");
-            request.delivery.ack().await;
-            return;
+            // All that may be missing of what follows a stored result.
+            self.note_part_of(message, &outcome).await;
+            return request.delivery.ack().await;
         }
         if options.acks_late && request.deliveries_before > options.max_deliveries {
             let failure = lost(&format!("it was delivered {} times and never done", request.deliveries_before));
@@ -201,16 +202,14 @@ impl Shared {
         }
     }
 
-    /// Whether a task that came again has succeeded in the meantime, as far as that can be known.
-    async fn is_done_already(&self, request: &Request, options: &TaskOptions) -> bool {
-        let Some(results) = self.results.as_ref().filter(|_| request.redelivered && options.acks_late) else {
-            return false;
-        };
+    /// How a task that came again has succeeded in the meantime, if it has and that can be known.
+    async fn success_before(&self, request: &Request, options: &TaskOptions) -> Option<Outcome> {
+        let results = self.results.as_ref().filter(|_| request.redelivered && options.acks_late)?;
         match results.get(&request.message.id).await {
-            Ok(known) => known.is_some_and(|known| matches!(known.outcome, Outcome::Success(_))),
+            Ok(known) => known.map(|known| known.outcome).filter(|outcome| matches!(outcome, Outcome::Success(_))),
             Err(error) => {
                 tracing::warn!(%error, "whether a task was done already cannot be known; it is done again");
-                false
+                None
             }
         }
     }

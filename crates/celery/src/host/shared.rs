@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::HostConfig;
-use super::crew::{Requests, Revoked, Slots};
+use super::crew::{Requests, Slots};
 use super::events::Events;
 use super::intake::Intake;
+use super::revoked::Revoked;
 use crate::canvas::{Plan, Route};
 use crate::rate::Pace;
 use crate::sender::Sender;

@@ -192,6 +192,23 @@ def nested_chord():
     return get(chord([inner, rust("add", 3, 3)], rust("total")).delay())
 
 
+def nested_shape():
+    """What a chord's body gets when a part of its header ends in a group: from Rust, and from Python alone."""
+    def of(first, second, third, fourth, body):
+        return get(chord([chain(first, group(second, third)), fourth], body).delay())["args"]
+    rust_ = of(rust("add", 1, 1), rust("add", 1), rust("add", 2), rust("add", 5, 5), rust("echo"))
+    return [rust_, of(add.s(1, 1), add.s(1), add.s(2), add.s(5, 5), echo.s())]
+
+
+def revoked_by_stamp():
+    stamped = rust("sleep", 60)
+    stamped.stamp(tenant="acme")
+    result = stamped.apply_async()
+    started(result)
+    app.control.revoke_by_stamped_headers({"tenant": ["acme"]}, terminate=True)
+    return caught(result)
+
+
 def chain_of_groups():
     steps = group(rust("add", 1, 1), rust("add", 2, 2)) | rust("total") | group(rust("add", 1), rust("add", 2))
     return get(steps.delay())

@@ -29,7 +29,7 @@ async fn chords_are_counted_in_redis_whoever_runs_their_parts() {
     let worker = Worker::start(config).await;
     let _python = Peer::worker(&place, "redis", &[]).await;
     let scenarios = ["linked", "children", "grouped", "chorded", "chorded_back", "chord_in_chain", "chord_of_chains",
-        "nested_chord", "chain_of_groups", "big_chord", "chord_fails", "link_error"];
+        "nested_chord", "chain_of_groups", "big_chord", "chord_fails", "link_error", "nested_shape"];
     let came = drive(&place, "redis", &scenarios).await;
     assert_eq!(came["linked"], json!([13, 23]), "callbacks are the children of the task that called them");
     assert_eq!(came["children"], json!([3, 13]));
@@ -41,6 +41,7 @@ async fn chords_are_counted_in_redis_whoever_runs_their_parts() {
     assert_eq!(came["nested_chord"], 12);
     assert_eq!(came["chain_of_groups"], json!([7, 8]));
     assert_eq!(came["big_chord"], 19900);
+    assert_eq!(came["nested_shape"][0], came["nested_shape"][1]);
     let heard = format!("heard of {}", came["link_error"][1].as_str().unwrap_or_default());
     assert_eq!(came["link_error"][0], json!(heard));
     let failed = &came["chord_fails"];

@@ -123,8 +123,9 @@ async fn celery_control_changes_a_rust_worker_and_ends_it() {
 async fn python_takes_tasks_back_that_wait_and_that_run() {
     let place = Place::take();
     let worker = Worker::start(config(&place)).await;
-    let came = drive(&place, "redis", &["revoked_in_the_queue", "revoked_while_it_ran"]).await;
-    for scenario in ["revoked_in_the_queue", "revoked_while_it_ran"] {
+    let scenarios = ["revoked_in_the_queue", "revoked_while_it_ran", "revoked_by_stamp"];
+    let came = drive(&place, "redis", &scenarios).await;
+    for scenario in scenarios {
         assert_eq!(came[scenario]["type"], "TaskRevokedError", "{}", came[scenario]);
     }
     worker.stop().await;
