@@ -24,7 +24,7 @@ const PLACES: &[(Layer, &[&str])] = &[
     (Layer::Protocol, &["protocol"]),
     (Layer::Engine, &["engine"]),
     (Layer::Common, &["outbound"]),
-    (Layer::Plumbing, &["ledger", "broker", "objects", "coordination", "backends", "service"]),
+    (Layer::Plumbing, &["ledger", "broker", "celery", "objects", "coordination", "backends", "service"]),
     (Layer::Intelligence, INTELLIGENCE),
     (Layer::Services, &["dispatcher", "worker"]),
     (Layer::Cli, &["flotilla"]),

@@ -1,0 +1,90 @@
+//! What the parts of a worker share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::HostConfig;
+use super::crew::{Requests, Slots};
+use super::events::Events;
+use super::intake::Intake;
+use super::revoked::Revoked;
+use crate::canvas::{Plan, Route};
+use crate::rate::Pace;
+use crate::sender::Sender;
+use crate::task::{Handler, TaskOptions};
+use crate::{Error, Results};
+
+/// A task that this worker can run.
+pub(crate) struct Registered {
+    pub(crate) handler: Arc<dyn Handler>,
+    options: Mutex<TaskOptions>,
+    pub(crate) pace: Pace,
+}
+
+impl Registered {
+    pub(crate) fn new(handler: Arc<dyn Handler>, options: TaskOptions) -> Self {
+        Self { handler, options: Mutex::new(options), pace: Pace::default() }
+    }
+
+    /// As they are now: remote control changes some.
+    pub(crate) fn options(&self) -> TaskOptions {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut TaskOptions)) {
+        change(&mut self.options.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What the parts of a worker share.
+pub(crate) struct Shared {
+    pub(crate) config: HostConfig,
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) results: Option<Results>,
+    pub(crate) tasks: BTreeMap<String, Registered>,
+    pub(crate) requests: Requests,
+    pub(crate) revoked: Revoked,
+    pub(crate) slots: Slots,
+    pub(crate) events: Events,
+    pub(crate) intake: Intake,
+    pub(crate) started: Timestamp,
+    pub(crate) processed: AtomicU64,
+    /// No more tasks are begun; those that run come to their end.
+    pub(crate) stop: CancellationToken,
+    /// Those that run are given up.
+    pub(crate) abort: CancellationToken,
+    /// Consumers of queues.
+    pub(crate) consumers: TaskTracker,
+    /// Tasks that are here.
+    pub(crate) work: TaskTracker,
+}
+
+impl Shared {
+    /// Sends what was planned.
+    pub(crate) async fn send(&self, plan: &Plan) -> Result<(), Error> {
+        for (group, size) in &plan.chords {
+            let results = self.results.as_ref().ok_or(Error::ChordsNeedRedis)?;
+            results.set_chord_size(group, *size).await?;
+        }
+        for send in &plan.sends {
+            let raw = send.message.encode();
+            match &send.route {
+                Route::Exchange { exchange, routing_key } if !exchange.is_empty() => {
+                    self.sender.to_exchange(exchange, routing_key, &raw).await?;
+                }
+                Route::Exchange { routing_key, .. } => self.sender.at_once(routing_key, &raw).await?,
+                Route::Queue(queue) => self.sender.to_queue(queue, &raw, send.message.eta).await?,
+                Route::ByName => {
+                    let queue = self.config.route(&send.message.task);
+                    self.sender.to_queue(queue, &raw, send.message.eta).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! Celery, spoken both ways.
+mod amqp;
+mod canvas;
+mod delays;
+mod error;
+mod client;
+mod control;
+mod host;
+mod rate;
+mod sender;
+mod task;
+mod typed;
+mod signature;
+mod message;
+mod outcome;
+mod results;
+mod wire;
+pub mod database;
+pub use delays::Delays;
+pub use error::{DecodeError, Error};
+pub use client::{Client, ClientConfig, Pending, Replies, Reply, ReplyTo};
+pub use control::{Answers, Control};
+pub use host::{Host, HostBuilder, HostConfig, QueueConfig};
+pub use rate::Rate;
+pub use task::{Handler, Retry, Stop, Task, TaskOptions};
+pub use message::{Message, Raw, Properties, Embed, TimeLimits};
+pub use outcome::{Outcome, Failure, TaskResult};
+pub use results::{RedisConfig, Results};
+pub use signature::{Signature, Shape};
+/// The id of a task, usually a UUID.
+pub type TaskId = String;

@@ -1,0 +1,84 @@
+//! Sending tasks: now or later, to queues that are there or not.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lapin::types::FieldTable;
+use tokio::sync::Mutex;
+
+use crate::amqp::Amqp;
+use crate::message::Raw;
+use crate::wire::Outgoing;
+use crate::{Delays, Error};
+
+/// What is due sooner than this is sent at once, and waited for by whoever runs it: the queues for later count in seconds.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
+/// What clients and workers send with.
+pub(crate) struct Sender {
+    pub(crate) amqp: Amqp,
+    /// Where tasks for later wait; without, they are sent at once and the worker that gets them has to wait.
+    pub(crate) delays: Option<Delays>,
+    /// Whether a queue that is missing is declared.
+    pub(crate) declare: bool,
+    /// Queues that what waited finds its way into.
+    bound: Mutex<HashSet<String>>,
+}
+
+impl Sender {
+    /// The queues for later have to be declared already.
+    pub(crate) fn new(amqp: Amqp, delays: Option<Delays>, declare: bool) -> Self {
+        Self { amqp, delays, declare, bound: Mutex::default() }
+    }
+
+    /// Sends a task to a queue.
+    pub(crate) async fn to_queue(&self, queue: &str, raw: &Raw, eta: Option<Timestamp>) -> Result<(), Error> {
+        match (&self.delays, eta.map_or(Duration::ZERO, remaining)) {
+            (Some(delays), delay) if delay >= SOON => {
+                self.prepare(delays, queue).await?;
+                let (exchange, routing_key) = delays.route(delay, queue);
+                self.amqp.publish(&Outgoing::persistent(&exchange, &routing_key, raw)?).await
+            }
+            _ => self.at_once(queue, raw).await,
+        }
+    }
+
+    /// Sends a task to a queue whenever it is due.
+    pub(crate) async fn at_once(&self, queue: &str, raw: &Raw) -> Result<(), Error> {
+        let outgoing = Outgoing::to_queue(queue, raw)?;
+        match self.amqp.publish(&outgoing).await {
+            Err(Error::Unroutable(_)) if self.declare => {
+                self.amqp.ensure_queue(queue, FieldTable::default()).await?;
+                self.amqp.publish(&outgoing).await
+            }
+            sent => sent,
+        }
+    }
+
+    /// Sends a task to an exchange.
+    pub(crate) async fn to_exchange(&self, exchange: &str, routing_key: &str, raw: &Raw) -> Result<(), Error> {
+        self.amqp.publish(&Outgoing::persistent(exchange, routing_key, raw)?).await
+    }
+
+    /// Makes sure that what waited arrives: at its end nobody would say that it did not.
+    async fn prepare(&self, delays: &Delays, queue: &str) -> Result<(), Error> {
+        let mut bound = self.bound.lock().await;
+        if bound.contains(queue) {
+            return Ok(());
+        }
+        if self.declare {
+            self.amqp.ensure_queue(queue, FieldTable::default()).await?;
+        } else if !self.amqp.has_queue(queue).await? {
+            return Err(Error::Unroutable(queue.to_owned()));
+        }
+        delays.bind(&self.amqp, queue).await?;
+        bound.insert(queue.to_owned());
+        Ok(())
+    }
+}
+
+/// How long until a time; nothing when it is over.
+pub(crate) fn remaining(time: Timestamp) -> Duration {
+    Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+}
