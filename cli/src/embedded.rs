@@ -135,6 +135,13 @@ impl Embedded {
         tasks.spawn("callbacks", OnFailure::Stop, async move { Ok(callbacks.await?) });
         let logging = worker::logging::run(broker, Arc::clone(&ledger), Arc::clone(&coordination), token());
         tasks.spawn("logging", OnFailure::Stop, async move { Ok(logging.await?) });
+        for collector in engines.into_iter().filter_map(|engine| engine.collector) {
+            let (fleet, objects, stop) = (fleet.clone(), Arc::clone(&objects), token());
+            tasks.spawn("results", OnFailure::Stop, async move {
+                collector.collect(fleet, objects, stop).await;
+                Ok(())
+            });
+        }
         let unfinished = fleet.recover().await?;
         if unfinished > 0 {
             tracing::info!(jobs = unfinished, "took up what an earlier process left unfinished");

@@ -178,8 +178,8 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let (kept, vault) = (Arc::<PostgresLedger>::clone(&ledger), flags.gate.master_key.clone());
     let webhooks = Webhooks::new(kept, vault, flags.outbound.policy());
     let fleet = fleet.with_traces(traces).with_audience(Arc::new(webhooks.clone()));
-    let fleet =
-        fleet.with_roster(Engines::roster(Backend::Fleet, &flags.engines.open()?)).with_choice(flags.engines.choice());
+    let engines = flags.engines.open()?;
+    let fleet = fleet.with_roster(Engines::roster(Backend::Fleet, &engines)).with_choice(flags.engines.choice());
     for workflow in protocol::stages::builtin() {
         fleet.register(&workflow).await?;
     }
@@ -222,6 +222,13 @@ async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         stop.run_until_cancelled(show_connections(&pool)).await;
         Ok(())
     });
+    for collector in engines.into_iter().filter_map(|engine| engine.collector) {
+        let (fleet, objects, stop) = (fleet.clone(), Arc::clone(&stack.objects), token());
+        tasks.spawn("results", OnFailure::Stop, async move {
+            collector.collect(fleet, objects, stop).await;
+            Ok(())
+        });
+    }
     let lead = lead(Arc::clone(&ledger), fleet, webhooks, retention, token());
     tasks.spawn("clock", OnFailure::Stop, async move {
         lead.await;

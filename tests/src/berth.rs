@@ -218,7 +218,7 @@ fn address(variable: &str, usual: &str) -> String {
 }
 
 /// Runs to the end on a thread of its own: whoever asks may be on a runtime that must not wait.
-fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let thread = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(work)
@@ -247,7 +247,7 @@ async fn queues_of_workflows(url: &str, schema: &str) -> Vec<String> {
     sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap()
 }
 
-async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
+pub(crate) async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
     let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     for queue in backends::fleet::topology(1).queues.into_iter().chain(own) {

@@ -1,8 +1,10 @@
 //! The fleet, specified from outside. The specifications are the test targets under `tests/`; here is what they share.
 
 mod berth;
+mod celery_berth;
 pub mod chain;
 pub mod receiver;
 pub mod walker;
 
 pub use berth::{Berth, Servers};
+pub use celery_berth::CeleryBerth;

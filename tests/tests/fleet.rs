@@ -203,7 +203,7 @@ macro_rules! conformance {
     };
 }
 
-conformance!(walked);
+conformance!(walked, celery);
 
 /// Queues in memory have no properties.
 #[test]

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use clap::Args;
+use objects::Objects;
 use protocol::Backend as Name;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::choice::{Choice, Shadow, Split};
+use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::port::{Backend, Error};
 use crate::roster::Roster;
@@ -31,6 +36,9 @@ pub struct Engines {
     /// way back during a migration.
     #[arg(long, value_name = "BOOL", env = "USE_TASK_ABSTRACTION", default_value_t = true, action = clap::ArgAction::Set)]
     pub use_task_abstraction: bool,
+    #[cfg(feature = "celery")]
+    #[command(flatten)]
+    pub celery: crate::celery::Settings,
 }
 
 /// A backend with what serves its tasks in workers.
@@ -39,6 +47,15 @@ pub struct Engine {
     pub backend: Arc<dyn Backend>,
     /// Takes tasks from it.
     pub host: Option<Arc<dyn Host>>,
+    /// Takes results from it, where they do not come by way of our workers.
+    pub collector: Option<Arc<dyn Collector>>,
+}
+
+/// Takes results that another engine's own workers send.
+#[async_trait]
+pub trait Collector: Send + Sync {
+    /// Has results recorded, until `stop`. Those that are not recorded by then come again.
+    async fn collect(&self, fleet: Fleet, objects: Arc<dyn Objects>, stop: CancellationToken);
 }
 
 impl Engines {
@@ -60,7 +77,10 @@ impl Engines {
     /// # Errors
     /// [`Error::Refused`] when a flag makes no sense. An engine that is away is no error.
     pub fn open(&self) -> Result<Vec<Engine>, Error> {
-        let engines: [Option<Engine>; 0] = [];
+        let engines: Vec<Option<Engine>> = vec![
+            #[cfg(feature = "celery")]
+            self.celery.open()?,
+        ];
         Ok(engines.into_iter().flatten().collect())
     }
 

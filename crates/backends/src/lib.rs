@@ -1,6 +1,8 @@
 //! Who executes workflows. [`fleet`] is our own engine: ledger, broker and workers, whether spread over many
 //! machines or embedded in one process; [`spans`] is what it tells about runs as traces.
 
+#[cfg(feature = "celery")]
+pub mod celery;
 pub mod choice;
 pub mod desk;
 #[cfg(feature = "engines")]

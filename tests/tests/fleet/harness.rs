@@ -112,7 +112,7 @@ impl TestFleet {
         let roster = Roster::native(if stack.is_some() { Backend::Fleet } else { Backend::Embedded });
         let roster = roster.with(engine.iter().map(|engine| Arc::clone(&engine.backend)));
         let choice = Choice { default: Some(Split::all(world.backend())), ..Choice::default() };
-        let host = engine.and_then(|engine| engine.host);
+        let (host, collector) = engine.map_or((None, None), |engine| (engine.host, engine.collector));
         // Twice what a worker runs at once, as a dispatcher would find out.
         let fleet =
             Fleet::new(Arc::clone(&ledger), Arc::clone(&broker), Arc::clone(&coordination)).with_window(Window::of(64));
@@ -135,6 +135,10 @@ impl TestFleet {
             tokio::spawn(async move { logging.await.unwrap() }),
             tokio::spawn(clock),
         ];
+        if let Some(collector) = collector {
+            let (fleet, objects, stop) = (fleet.clone(), Arc::clone(&ports.objects), closing.clone());
+            parts.push(tokio::spawn(async move { collector.collect(fleet, objects, stop).await }));
+        }
         if telling {
             fleet.register(&impatient_delivery()).await.unwrap();
             parts.push(tokio::spawn(telling::run(fleet.clone(), webhooks.clone(), closing.clone())));

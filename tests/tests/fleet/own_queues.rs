@@ -9,7 +9,7 @@ use crate::harness::{First, Second, TestFleet, deed, state_of};
 use crate::world::World;
 
 /// Not one of the queues that every fleet has.
-const OWN: &str = "invoices";
+pub(crate) const OWN: &str = "invoices";
 
 /// One that exists with other properties than the fleet wants.
 const REFUSED: &str = "foreign";

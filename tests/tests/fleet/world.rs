@@ -14,8 +14,9 @@ use ledger::sqlite::SqliteLedger;
 use objects::Objects;
 use objects::filesystem::Filesystem;
 use protocol::Backend;
-use specs::Berth;
+use protocol::workflow::queues;
 use specs::walker::Walker;
+use specs::{Berth, CeleryBerth};
 use tempfile::TempDir;
 
 /// How often a job is delivered before it counts as poison.
@@ -38,13 +39,18 @@ pub(crate) enum World {
 pub(crate) enum Elsewhere {
     /// The smallest there is, in memory.
     Walked(Walker),
+    /// Celery messages at RabbitMQ.
+    Celery(CeleryBerth),
 }
 
 impl Elsewhere {
     /// Connects as a new process would: what starts runs there, and what takes its tasks.
     fn engine(&self) -> Engine {
         match self {
-            Self::Walked(walker) => Engine { backend: Arc::new(walker.clone()), host: Some(Arc::new(walker.clone())) },
+            Self::Celery(berth) => berth.engine(),
+            Self::Walked(walker) => {
+                Engine { backend: Arc::new(walker.clone()), host: Some(Arc::new(walker.clone())), collector: None }
+            }
         }
     }
 }
@@ -69,6 +75,11 @@ impl World {
 
     pub(crate) fn walked() -> Self {
         Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Walked(Walker::named(Backend::Temporal)))
+    }
+
+    pub(crate) fn celery() -> Self {
+        let queues = queues::WORK.into_iter().chain([crate::own_queues::OWN]);
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Celery(CeleryBerth::take(queues)))
     }
 
     /// The backend that its runs are on.

@@ -1,0 +1,53 @@
+//! Queues of a spec's own at Celery's broker.
+
+use backends::celery::Settings;
+use backends::engines::Engine;
+
+use crate::Servers;
+use crate::berth::{aside, delete_queues};
+
+/// Queues with names that nobody else uses, given back when it is dropped.
+pub struct CeleryBerth {
+    settings: Settings,
+    queues: Vec<String>,
+}
+
+impl CeleryBerth {
+    /// A place at the broker that all specs share, for tasks of these queues.
+    #[must_use]
+    pub fn take<'a>(queues: impl IntoIterator<Item = &'a str>) -> Self {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let settings = Settings {
+            celery_url: Some(Servers::shared().amqp),
+            celery_queue_prefix: format!("spec-{id}.celery."),
+            celery_replies: format!("spec-{id}.celery-replies"),
+        };
+        let own = queues.into_iter().map(|queue| format!("celery.{queue}"));
+        let queues = own.chain(["celery-replies".to_owned()]).collect();
+        Self { settings, queues }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What starts tasks there and takes them.
+    ///
+    /// # Panics
+    /// When the settings make no sense.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.settings.open().ok().flatten().expect("it names a broker")
+    }
+}
+
+impl Drop for CeleryBerth {
+    fn drop(&mut self) {
+        let prefix = self.settings.celery_queue_prefix.trim_end_matches("celery.").to_owned();
+        let (url, queues) = (self.settings.celery_url.clone().unwrap_or_default(), std::mem::take(&mut self.queues));
+        let given_back = std::panic::catch_unwind(|| aside(async move { delete_queues(&url, &prefix, queues).await }));
+        assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
+    }
+}
