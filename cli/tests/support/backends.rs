@@ -46,7 +46,10 @@ async fn a_choice_is_made_bit_by_bit_and_taken_back() {
     assert!(shown.contains("5 % of text-extraction are repeated on embedded"), "{shown}");
 
     for (arguments, reason) in [
-        (&["backends", "use", "embedded:90,temporal:10"][..], "$.default: this process is not connected to backend temporal"),
+        (
+            &["backends", "use", "embedded:90,temporal:10"][..],
+            "$.default: this process is not connected to backend temporal",
+        ),
         (&["backends", "use", "sidekiq"], "\"sidekiq\" is no backend"),
         (&["backends", "shadow", "ghost", "embedded"], "there is no workflow \"ghost\""),
     ] {

@@ -169,7 +169,8 @@ async fn what_runs_longer_than_the_grace_is_handed_back_or_fails() {
         tokio::time::sleep(Duration::from_secs(600)).await;
         Ok(Value::Null)
     };
-    let worker = Worker::of(builder(config).task("rust.late", nap, TaskOptions { track_started: true, ..TaskOptions::late() }));
+    let worker =
+        Worker::of(builder(config).task("rust.late", nap, TaskOptions { track_started: true, ..TaskOptions::late() }));
     let worker = worker.await;
     let client = client(&place).await;
     let mut early = client.send(&place.rust(), Message::new("rust.sleep").args([json!(600)])).await.unwrap();
