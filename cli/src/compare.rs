@@ -228,7 +228,11 @@ fn to_the_right(table: &mut comfy_table::Table, columns: usize, first: usize) {
 
 /// A time as people read it.
 fn seconds(time: f64) -> String {
-    if time < 10.0 { format!("{time:.2} s") } else { format!("{time:.0} s") }
+    match time {
+        ..10.0 => format!("{time:.2} s"),
+        10.0..100.0 => format!("{time:.1} s"),
+        _ => format!("{time:.0} s"),
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +272,7 @@ mod tests {
     #[test]
     fn a_comparison_shows_counts_costs_times_and_differences() {
         let text = render(&sample());
-        for part in ["201 runs of a<b", "EUR / run", "0.001250", "12 s", "25.0 %", "≠ run 01934567", "$.output.total"]
+        for part in ["201 runs of a<b", "EUR / run", "0.001250", "12.5 s", "25.0 %", "≠ run 01934567", "$.output.total"]
         {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }

@@ -30,7 +30,7 @@ pub(super) fn draw(comparison: &Comparison) -> String {
     );
     text(&mut svg, NAMES, 30, "#222222", &format!("Backends: {}", comparison.title()));
     text(&mut svg, TIMES, 64, "#666666", "time to the result: p50, p95, p99");
-    text(&mut svg, FAILURES, 64, "#666666", "failed, of those that ended");
+    text(&mut svg, FAILURES, 64, "#666666", "failed, cancelled ones aside");
     let (mut y, longest) = (HEAD, comparison.longest());
     for line in &comparison.backends {
         text(&mut svg, NAMES, y + 13, "#222222", line.backend.as_str());

@@ -1,6 +1,7 @@
 //! `POST /api/v1/runs` with JSON: runs of any workflow, one or up to a thousand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{self, BTreeMap};
 
 use axum::Json;
 use axum::extract::Request;
@@ -268,11 +269,11 @@ async fn prepare(api: &Api, orders: &[Order], many: bool) -> Result<(), Problem>
     let mut problems = Problems::default();
     for (number, order) in orders.iter().enumerate() {
         let Some(backend) = order.backend else { continue };
-        let pair = (backend, order.workflow.as_str());
-        if !known.contains_key(&pair) {
-            known.insert(pair, unfit(api, order).await?);
-        }
-        if let Some(Some(reason)) = known.get(&pair) {
+        let found = match known.entry((backend, order.workflow.as_str())) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(unknown) => unknown.insert(unfit(api, order).await?),
+        };
+        if let Some(reason) = found {
             let path = if many { format!("$.runs[{number}].{BACKEND}") } else { format!("$.{BACKEND}") };
             problems.report(path, reason.to_string(), switching::fix(reason));
         }

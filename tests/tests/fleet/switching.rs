@@ -119,6 +119,7 @@ pub(crate) async fn a_switch_holds_for_every_dispatcher_without_a_restart_and_is
     assert_eq!(status, StatusCode::OK, "{shown}");
     assert_eq!(shown["said"], json!({ "workflows": { "echo": "celery" } }));
     assert!(courier.knows("echo"));
+    // The promise is about time, not about a condition that could be waited for.
     tokio::time::sleep(SWITCHED).await;
     let switched = other.start(&flow, &json!({})).await;
     assert_eq!(fleet.ends(switched, RunState::Succeeded).await.run.backend.as_str(), "celery");
