@@ -1,7 +1,7 @@
 //! What the HTTP API answers, as far as the command line reads it. With `--json` answers are passed on as they came.
 
 use protocol::result::StageSummary;
-use protocol::{RunEvent, RunId, RunState, Timestamp};
+use protocol::{Backend, RunEvent, RunId, RunState, Timestamp};
 use serde::Deserialize;
 
 /// To a submission.
@@ -16,6 +16,9 @@ pub(crate) struct Accepted {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) run_id: RunId,
+    /// Older fleets do not tell.
+    #[serde(default)]
+    pub(crate) backend: Backend,
     pub(crate) status: RunState,
     pub(crate) created_at: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
@@ -35,6 +38,11 @@ pub(crate) struct Runs {
 pub(crate) struct Listed {
     pub(crate) run_id: RunId,
     pub(crate) workflow: String,
+    /// Older fleets do not tell.
+    #[serde(default)]
+    pub(crate) backend: Backend,
+    #[serde(default)]
+    pub(crate) shadow_of: Option<RunId>,
     pub(crate) status: RunState,
     pub(crate) created_at: Timestamp,
     pub(crate) ended_at: Option<Timestamp>,

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
+use crate::backends::Backends;
 use crate::cancel::Cancel;
+use crate::compare::Compare;
 use crate::events::Events;
 use crate::logs::Logs;
 use crate::result::Result;
 use crate::retry::Retry;
 use crate::runs::Runs;
 use crate::schedules::Schedules;
+use crate::signal::Signal;
 use crate::status::Status;
 use crate::submit::Submit;
 use crate::subscriptions::Subscriptions;
@@ -50,12 +53,18 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Cancel a run of a fleet.
     Cancel(Cancel),
+    /// Tell a run under way something.
+    Signal(Signal),
     /// Do a run of a fleet again from where it went wrong.
     Retry(Retry),
     /// Show what was consumed, by day, model or run.
     Usage(Usage),
     /// List the runs of a fleet, newest first.
     Runs(Runs),
+    /// Show who executes workflows, and choose where new runs go.
+    Backends(Backends),
+    /// Compare how backends fared: times, failures, costs, answers.
+    Compare(Compare),
     /// Look at a running fleet: its processes, queues, tasks and dead letters.
     Inspect(crate::inspect::Inspect),
     /// Show, replay or drop messages that nobody could handle.

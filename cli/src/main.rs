@@ -6,8 +6,10 @@ use clap::Parser;
 
 mod answers;
 mod args;
+mod backends;
 mod cancel;
 mod client;
+mod compare;
 mod dead_letters;
 mod embedded;
 mod events;
@@ -27,6 +29,7 @@ mod runs;
 mod schedules;
 mod scratch;
 mod serve;
+mod signal;
 mod status;
 mod submit;
 mod subscriptions;
@@ -56,6 +59,9 @@ fn main() -> ExitCode {
         args::Command::Retry(command) => retry::main(&command),
         args::Command::Usage(command) => usage::main(&command),
         args::Command::Runs(command) => runs::main(&command),
+        args::Command::Backends(command) => backends::main(&command),
+        args::Command::Compare(command) => compare::main(&command),
+        args::Command::Signal(command) => signal::main(&command),
         args::Command::Inspect(command) => inspect::main(command),
         args::Command::DeadLetters(command) => dead_letters::main(command),
         args::Command::Schedules(command) => schedules::main(&command),

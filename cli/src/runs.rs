@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use protocol::RunId;
+use protocol::{Backend, RunId};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::table::new_table;
 Examples:
   flotilla runs
   flotilla runs --state failed,cancelled --since 2026-11-01T00:00:00Z
+  flotilla runs --backend temporal --shadows
   flotilla runs --workflow nightly --limit 100 --json | jq -r '.runs[].run_id'
 
 {}", remote::EXIT_CODES))]
@@ -34,6 +35,12 @@ pub(crate) struct Runs {
     /// Only those of this workflow.
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only those on this backend: fleet, embedded, celery, hatchet, temporal, inngest.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<Backend>,
+    /// Also those that repeat another run on another backend, to be compared.
+    #[arg(long)]
+    shadows: bool,
     /// Only those submitted then or later, for instance 2026-11-26T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
@@ -66,6 +73,8 @@ fn path(command: &Runs) -> anyhow::Result<String> {
     let filters = [
         ("state", command.state.clone()),
         ("workflow", command.workflow.clone()),
+        ("backend", command.backend.map(|backend| backend.to_string())),
+        ("shadows", command.shadows.then(|| "true".to_owned())),
         ("created_after", command.since.map(|time| time.to_string())),
         ("created_before", command.until.map(|time| time.to_string())),
         ("cursor", command.before.map(|run| run.to_string())),
@@ -84,11 +93,15 @@ fn render(page: &answers::Runs) -> String {
     if page.runs.is_empty() {
         return "no runs; `flotilla submit DOC` starts one\n".to_owned();
     }
-    let mut table = new_table(&["run", "workflow", "status", "submitted", "took"]);
+    let mut table = new_table(&["run", "workflow", "backend", "status", "submitted", "took"]);
     for run in &page.runs {
         let time = run.ended_at.map(|ended| took(run.created_at, Some(ended))).unwrap_or_default();
         let (id, status) = (run.run_id.to_string(), run.status.to_string());
-        table.add_row([id, run.workflow.clone(), status, moment(run.created_at), time]);
+        let backend = match run.shadow_of {
+            Some(_) => format!("{} (shadow)", run.backend),
+            None => run.backend.to_string(),
+        };
+        table.add_row([id, run.workflow.clone(), backend, status, moment(run.created_at), time]);
     }
     match page.next {
         Some(next) => format!("{table}\nolder ones: the same with --before {next}\n"),

@@ -66,5 +66,5 @@ pub(crate) fn render(status: &answers::Status) -> String {
         RunState::Failed | RunState::Cancelled => format!("flotilla logs {id} says why"),
     };
     let state = status.status;
-    format!("run {id}: {state}, submitted {}{time}\n{table}\n{next}\n", moment(status.created_at))
+    format!("run {id} on {}: {state}, submitted {}{time}\n{table}\n{next}\n", status.backend, moment(status.created_at))
 }

@@ -6,6 +6,8 @@
 mod adapters;
 #[path = "support/again.rs"]
 mod again;
+#[path = "support/backends.rs"]
+mod backends;
 #[path = "support/compat.rs"]
 mod compat;
 #[path = "support/compat_manual.rs"]

@@ -7,7 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
 use backends::fleet::Fleet;
 use objects::Objects;
@@ -31,6 +31,7 @@ mod again;
 mod auth;
 mod body;
 mod codes;
+mod comparison;
 mod compat;
 mod conditional;
 mod dead_letters;
@@ -53,8 +54,10 @@ mod runs;
 mod schedules;
 mod selection;
 mod server;
+mod signals;
 mod stream;
 mod subscriptions;
+mod switching;
 mod tenants;
 mod triggers;
 mod upload;
@@ -146,11 +149,15 @@ impl Api {
             .route("/api/v1/runs/{id}/events/stream", get(events::follow))
             .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
             .route("/api/v1/runs/{id}/retry", post(again::retry))
+            .route("/api/v1/runs/{id}/signals/{name}", post(signals::signal))
             .route("/api/v1/runs/{id}/usage", get(usage::of_run))
             .route("/api/v1/usage", get(usage::usage))
             .route("/api/v1/workers", get(operations::workers))
             .route("/api/v1/queues", get(operations::queues))
             .route("/api/v1/tasks", get(operations::tasks))
+            .route("/api/v1/backends", get(switching::list))
+            .route("/api/v1/backends/choice", put(switching::choose).delete(switching::reset))
+            .route("/api/v1/backends/comparison", get(comparison::comparison))
             .route("/api/v1/dead-letters", get(dead_letters::list))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
             .route("/api/v1/dead-letters/drop", post(dead_letters::forget))
@@ -252,19 +259,24 @@ Flotilla: a document and questions in, answers with evidence out.
                                    or JSON {workflow, input} for a workflow of your own
   POST   /api/v1/documents         keep a document (form field `file`, or bare with ?name=FILE); runs name it as
                                    JSON {document, request}; GET lists them, .../ID, .../ID/content, DELETE
-  GET    /api/v1/runs              runs, newest first (?state=, ?workflow=, ?created_after=, ?created_before=,
-                                   ?limit=, ?cursor=)
+  GET    /api/v1/runs              runs, newest first (?state=, ?workflow=, ?backend=, ?shadows=true, ?created_after=,
+                                   ?created_before=, ?limit=, ?cursor=)
   GET    /api/v1/runs/RUN          where a run stands
   GET    /api/v1/runs/RUN/result   its result; 202 while it is under way
   GET    /api/v1/runs/RUN/events   what was told about it (?after=, ?limit=, ?wait=SECONDS), or a stream of
                                    server-sent events for Accept: text/event-stream
   POST   /api/v1/runs/RUN/cancel   cancel it (or DELETE /api/v1/runs/RUN)
   POST   /api/v1/runs/RUN/retry    do it again from where it went wrong (JSON {from: TASK} to begin elsewhere)
+  POST   /api/v1/runs/RUN/signals/NAME  tell a run under way something (any JSON)
   POST   /api/v1/runs/cancel       cancel many (JSON {filter: {...}}, or {all: true}); .../retry does many again
   GET    /api/v1/runs/RUN/usage    what it consumed; /api/v1/usage for all (?group=day|model|run, ?from=, ?to=)
   GET    /api/v1/workers           the processes that are alive
   GET    /api/v1/queues            how full the queues are
   GET    /api/v1/tasks             tasks in hand (?state=active) or waiting for a timer (?state=scheduled)
+  GET    /api/v1/backends          who executes workflows, and where new runs go; PUT .../choice sends them elsewhere
+                                   (JSON {default, workflows, shadows}), DELETE takes that back
+  GET    /api/v1/backends/comparison  how backends fared: times, failures, costs, and answers of shadows
+                                   (?since=24h, or ?from= and ?to=, ?workflow=)
   GET    /api/v1/dead-letters      messages nobody could handle; POST .../replay, .../drop
   POST   /api/v1/workflows         register a workflow of your own (JSON)
   GET    /api/v1/workflows         workflows; /api/v1/workflows/NAME for one

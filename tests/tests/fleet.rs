@@ -6,6 +6,8 @@
 mod capacity;
 #[path = "fleet/clockwork.rs"]
 mod clockwork;
+#[path = "fleet/courier.rs"]
+mod courier;
 #[path = "fleet/documents.rs"]
 mod documents;
 #[path = "fleet/door.rs"]
@@ -32,6 +34,8 @@ mod running;
 mod stopping;
 #[path = "fleet/streaming.rs"]
 mod streaming;
+#[path = "fleet/switching.rs"]
+mod switching;
 #[path = "fleet/telling.rs"]
 mod telling;
 #[path = "fleet/turns.rs"]
@@ -145,6 +149,15 @@ specs! {
         ends_that_nobody_told_are_told_later_and_once
         nobody_signs_with_the_secrets_of_others
         what_its_owner_sends_over_http_arrives_signed_and_replayed_under_the_same_id
+    }
+    switching {
+        runs_are_split_as_operators_say_and_listed_by_backend
+        a_switch_holds_for_every_dispatcher_without_a_restart_and_is_taken_back
+        a_backend_that_cannot_do_it_is_refused_by_name_and_nothing_changes
+        one_run_may_try_a_backend
+        shadows_repeat_runs_unseen_and_are_compared
+        a_signal_reaches_the_backend_of_a_run_under_way
+        operators_see_how_backends_are_and_what_they_can_do
     }
     stopping {
         cancelling_stops_the_running_task_and_starts_no_other

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{Backend as Name, Job, Workflow};
 
-use crate::port::{self, Backend, Capabilities, Lacking, Launch};
+use crate::port::{self, Ability, Backend, Capabilities, Lacking, Launch};
 
 /// How long a backend that was away is left alone before it is tried again.
 const REST: Duration = Duration::from_secs(3);
@@ -71,7 +71,7 @@ impl Roster {
     /// [`NotConnected`].
     pub fn capabilities(&self, name: Name) -> Result<Capabilities, NotConnected> {
         if name == self.native {
-            return Ok(Capabilities::all());
+            return Ok(native());
         }
         self.get(name).map(|backend| backend.capabilities()).ok_or(NotConnected { name })
     }
@@ -135,6 +135,11 @@ pub enum Unfit {
     /// It lacks what the workflow asks for.
     #[error(transparent)]
     Lacking(#[from] Box<Lacking>),
+}
+
+/// What our own engine can do.
+fn native() -> Capabilities {
+    Capabilities::all().without(Ability::Signals, "its tasks wait for timers and for each other alone")
 }
 
 /// How a process gets connected.

@@ -14,7 +14,7 @@ pub enum Scope {
     Read,
     /// Start and cancel runs, and change what the tenant has set up.
     Write,
-    /// Look at queues, workers and dead letters of all tenants, replay and drop, register workflows.
+    /// Look at queues, workers, backends and dead letters of all tenants, replay and drop, register workflows.
     Operate,
     /// Set tenants up and issue keys.
     Admin,

@@ -25,6 +25,12 @@ pub(super) async fn optional(request: Request, most: usize) -> Result<Value, Pro
     if text.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { parsed(&text) }
 }
 
+/// The same for a body that may be left out, of any kind: null.
+pub(super) async fn any(request: Request, most: usize) -> Result<Value, Problem> {
+    let text = bytes(request, most).await?;
+    if text.is_empty() { Ok(Value::Null) } else { parsed(&text) }
+}
+
 async fn bytes(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
     let mut body = request.into_body().into_data_stream();
     let mut text = Vec::new();

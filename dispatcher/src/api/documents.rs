@@ -7,10 +7,10 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use objects::LocalFile;
-use protocol::TenantId;
 use protocol::request::ExtractionRequest;
 use protocol::shape::{Field, Problems};
 use protocol::stages::PIPELINE;
+use protocol::{Backend, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::fs::File;
@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Read, Write};
 use super::codes::Code;
-use super::orders::Key;
+use super::orders::{BACKEND, BACKENDS, Key};
 use super::paging::{AfterQuery, cut, page};
 use super::{Api, Problem, conditional, upload};
 use crate::documents::{Document, DocumentError};
@@ -34,6 +34,7 @@ const FIELDS: &[Field] = &[
     Field::of::<Value>("request", "an extraction request"),
     Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
     Field::of::<Option<Key>>("idempotency_key", "1 to 255 printable ASCII characters"),
+    Field::of::<Option<Backend>>(BACKEND, BACKENDS),
 ];
 
 /// Query of a bare document.
@@ -175,6 +176,7 @@ pub(super) async fn order(
         input: serde_json::to_value(&request).map_err(|error| Problem::internal(&error))?,
         priority: entry.get("priority").and_then(|priority| i16::deserialize(priority).ok()).unwrap_or_default(),
         idempotency_key: key.map(Key::recorded),
+        backend: entry.get(BACKEND).and_then(|backend| Option::deserialize(backend).ok()).flatten(),
     }))
 }
 

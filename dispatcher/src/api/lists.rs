@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use ledger::{RunFilter, RunSummary};
-use protocol::{RunId, RunState};
+use protocol::{Backend, RunId, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,6 +32,12 @@ pub(super) struct ListQuery {
     /// Submitted earlier.
     #[param(value_type = Option<String>, format = DateTime)]
     created_before: Option<Timestamp>,
+    /// On this backend.
+    #[param(value_type = Option<String>, pattern = "^(fleet|embedded|celery|hatchet|temporal|inngest)$")]
+    backend: Option<Backend>,
+    /// Also runs that repeat another one on another backend, to be compared.
+    #[serde(default)]
+    shadows: bool,
     /// `next` of the page before.
     #[param(value_type = Option<String>, pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
     cursor: Option<RunId>,
@@ -48,6 +54,9 @@ pub(super) struct ListedRun {
     #[schema(value_type = String)]
     run_id: RunId,
     workflow: String,
+    /// Who executes it.
+    #[schema(value_type = String)]
+    backend: Backend,
     #[schema(value_type = String)]
     status: RunState,
     #[schema(value_type = String, format = DateTime)]
@@ -57,6 +66,9 @@ pub(super) struct ListedRun {
     /// The run that it does again.
     #[schema(value_type = Option<String>)]
     retry_of: Option<RunId>,
+    /// The run that it repeats on another backend, to be compared.
+    #[schema(value_type = Option<String>)]
+    shadow_of: Option<RunId>,
 }
 
 /// A page of runs, newest first.
@@ -73,10 +85,12 @@ impl From<RunSummary> for ListedRun {
         Self {
             run_id: run.id,
             workflow: run.workflow,
+            backend: run.backend,
             status: run.state,
             created_at: run.created_at,
             ended_at: run.ended_at,
             retry_of: run.retry_of,
+            shadow_of: run.shadow_of,
         }
     }
 }
@@ -95,6 +109,8 @@ pub(super) async fn list(
         workflow: query.workflow,
         created_after: query.created_after,
         created_before: query.created_before,
+        backend: query.backend,
+        shadows: query.shadows,
         ..RunFilter::all()
     };
     if query.cursor.is_some() && query.before.is_some() {

@@ -10,8 +10,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::compat::{Refusal, answer_prompt, execute, extract, index, process, summarize};
 use super::{
-    Problem, adapters, again, dead_letters, documents, events, lists, operations, pages, runs, schedules,
-    subscriptions, tenants, triggers, usage, webhooks, workflows,
+    Problem, adapters, again, comparison, dead_letters, documents, events, lists, operations, pages, runs, schedules,
+    signals, subscriptions, switching, tenants, triggers, usage, webhooks, workflows,
 };
 
 /// The media type of problems (RFC 9457).
@@ -42,6 +42,11 @@ const PROBLEM: &str = "application/problem+json";
         operations::workers,
         operations::queues,
         operations::tasks,
+        switching::list,
+        switching::choose,
+        switching::reset,
+        comparison::comparison,
+        signals::signal,
         dead_letters::list,
         dead_letters::replay,
         dead_letters::forget,
@@ -110,6 +115,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "webhooks", description = "Where a tenant is told about the ends of its runs."),
         (name = "adapters", description = "How a tenant reaches its models and other services."),
         (name = "operations", description = "Queues, workers and messages of all tenants, for operators."),
+        (name = "backends", description = "Who executes workflows, where new runs go, and how backends compare."),
         (name = "access", description = "Tenants, their limits and their keys."),
         (name = "problems", description = "What the codes of errors mean."),
         (name = "compatibility", description = "The addresses of the replaced system, with its payloads, field names and \
@@ -178,13 +184,16 @@ mod tests {
     use super::*;
 
     /// What is no part of the API: pages for people, probes, and what the fleet's own processes ask each other.
-    const BESIDE: [&str; 8] = [
+    const BESIDE: [&str; 11] = [
         "/",
         "/api/v1/openapi.json",
         "/docs",
         "/internal/v1/adapters/{tenant}/{id}",
+        "/internal/v1/callbacks",
+        "/internal/v1/turns",
         "/internal/v1/webhooks/{tenant}/{id}",
         "/internal/v1/webhooks/{tenant}/{id}/gone",
+        "/internal/v1/workflows",
         "/livez",
         "/readyz",
     ];

@@ -1,26 +1,34 @@
 //! `POST /api/v1/runs` with JSON: runs of any workflow, one or up to a thousand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{self, BTreeMap};
 
 use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use backends::fleet;
+use backends::roster::Unfit;
 use ledger::Submitted;
-use protocol::TenantId;
 use protocol::shape::{Field, Problems};
 use protocol::stages;
+use protocol::{Backend, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::runs::{Accepted, IDEMPOTENCY};
-use super::{Api, MAX_REQUEST, Problem, auth, body, documents, fetched, partial, workflows};
+use super::{Api, MAX_REQUEST, Problem, auth, body, documents, fetched, partial, switching, workflows};
+use crate::access::{Identity, Scope};
 use crate::submission::{self, Order};
 
 /// Most runs of one call.
 const MOST: usize = 1_000;
+
+/// The field that names a backend, and what it takes.
+pub(super) const BACKEND: &str = "backend";
+pub(super) const BACKENDS: &str = "fleet, embedded, celery, hatchet, temporal or inngest";
 
 const MANY: &[Field] =
     &[Field::of::<Vec<Value>>("runs", "a list of runs"), Field::of::<bool>("partial", "true or false")];
@@ -30,6 +38,7 @@ const ONE: &[Field] = &[
     Field::of::<Value>("input", "any JSON value"),
     Field::of::<i16>("priority", "a whole number from -32768 to 32767"),
     Field::of::<Option<Key>>("idempotency_key", "1 to 255 printable ASCII characters"),
+    Field::of::<Option<Backend>>(BACKEND, BACKENDS),
 ];
 
 /// What JSON may ask for.
@@ -79,6 +88,10 @@ pub(super) struct WantedRun {
     /// Within the tenant, a key starts one run.
     #[schema(pattern = "^[ -~]{1,255}$")]
     idempotency_key: Option<String>,
+    /// Who is to execute it, whatever is chosen for new runs: to try a backend with one run. For keys with the scope
+    /// `operate`, and not with `document_url`.
+    #[schema(value_type = Option<String>, pattern = "^(fleet|embedded|celery|hatchet|temporal|inngest)$")]
+    backend: Option<Backend>,
 }
 
 /// What became of JSON.
@@ -147,22 +160,26 @@ struct Entry {
     priority: i16,
     #[serde(default)]
     idempotency_key: Option<Key>,
+    #[serde(default)]
+    backend: Option<Backend>,
 }
 
 impl From<Entry> for Order {
     fn from(entry: Entry) -> Self {
         let idempotency_key = entry.idempotency_key.map(Key::recorded);
-        Self { workflow: entry.workflow, input: entry.input, priority: entry.priority, idempotency_key }
+        let Entry { workflow, input, priority, backend, .. } = entry;
+        Self { workflow, input, priority, idempotency_key, backend }
     }
 }
 
 /// Records what the body asks for. `key` is that of the header, for a single run.
 pub(super) async fn submit(
     api: &Api,
-    tenant: &TenantId,
+    caller: &Identity,
     request: Request,
     key: Option<String>,
 ) -> Result<Taken, Problem> {
+    let tenant = &caller.tenant;
     let value = body::json(request, MAX_REQUEST).await?;
     let many = value.get("runs").is_some();
     if !many && value.get(fetched::ADDRESS).is_some() {
@@ -170,10 +187,12 @@ pub(super) async fn submit(
     }
     let partial = many && value.get("partial") == Some(&Value::Bool(true));
     let entries = entries(value, many)?;
+    may_name_backends(caller, &entries)?;
     if partial && key.is_none() {
         return Ok(Taken::Many(partial::submit(api, tenant, entries).await?));
     }
     let mut orders = read(api, tenant, entries, many).await?;
+    prepare(api, &orders, many).await?;
     if let Some(key) = key {
         match orders.as_mut_slice() {
             [order] if !many && order.idempotency_key.is_none() => order.idempotency_key = Some(key),
@@ -229,6 +248,51 @@ async fn read(api: &Api, tenant: &TenantId, entries: Vec<Value>, many: bool) -> 
         }
     }
     if problems.is_empty() { Ok(orders) } else { Err(invalid(problems)) }
+}
+
+/// Turns away who names a backend and is no operator: the others get what operators chose.
+fn may_name_backends(caller: &Identity, entries: &[Value]) -> Result<(), Problem> {
+    let names = entries.iter().any(|entry| entry.get(BACKEND).is_some_and(|backend| !backend.is_null()));
+    if !names || caller.scopes.include(Scope::Operate) {
+        return Ok(());
+    }
+    let detail = format!(
+        "only a key with the scope \"operate\" may name the \"{BACKEND}\" of a run; yours has \"{}\"",
+        caller.scopes
+    );
+    Err(Problem::new(Code::ScopeMissing, detail))
+}
+
+/// Makes the workflows of runs that name a backend known there.
+async fn prepare(api: &Api, orders: &[Order], many: bool) -> Result<(), Problem> {
+    let mut known: BTreeMap<(Backend, &str), Option<Unfit>> = BTreeMap::new();
+    let mut problems = Problems::default();
+    for (number, order) in orders.iter().enumerate() {
+        let Some(backend) = order.backend else { continue };
+        let found = match known.entry((backend, order.workflow.as_str())) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(unknown) => unknown.insert(unfit(api, order).await?),
+        };
+        if let Some(reason) = found {
+            let path = if many { format!("$.runs[{number}].{BACKEND}") } else { format!("$.{BACKEND}") };
+            problems.report(path, reason.to_string(), switching::fix(reason));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(misplaced(problems)) }
+}
+
+/// Why the backend that a run names cannot take it, if so; otherwise it knows its workflow now.
+pub(super) async fn unfit(api: &Api, order: &Order) -> Result<Option<Unfit>, Problem> {
+    let Some(backend) = order.backend else { return Ok(None) };
+    match api.fleet.prepare(backend, Some(&order.workflow)).await {
+        Ok(()) => Ok(None),
+        Err(fleet::Error::Unfit(reason)) => Ok(Some(reason)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn misplaced(problems: Problems) -> Problem {
+    Problem::invalid(Code::BackendUnfit, "runs cannot go to the backend that they name", problems.into_list())
 }
 
 /// What a body has for each run.
@@ -332,7 +396,8 @@ mod tests {
 
     #[test]
     fn every_field_of_a_run_is_in_the_table() {
-        let full = json!({ "workflow": "w", "input": [1], "priority": -3, "idempotency_key": "k" });
+        let full =
+            json!({ "workflow": "w", "input": [1], "priority": -3, "idempotency_key": "k", "backend": "temporal" });
         let mut checked = full.clone();
         let mut problems = Problems::default();
         problems.check(&mut checked, "$", ONE);
@@ -340,6 +405,7 @@ mod tests {
         assert_eq!(checked, full);
         let order = Order::from(Entry::deserialize(checked).unwrap());
         assert_eq!((order.priority, order.idempotency_key.as_deref()), (-3, Some("http:k")));
+        assert_eq!(order.backend, Some(Backend::Temporal));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::again::refusal;
 use super::orders::{self, Unusable};
 use super::runs::Accepted;
-use super::{Api, Problem, auth, documents};
+use super::{Api, Problem, auth, documents, switching};
 
 /// What became of many runs.
 #[derive(Serialize, ToSchema)]
@@ -65,6 +65,13 @@ pub(super) async fn submit(api: &Api, tenant: &TenantId, entries: Vec<Value>) ->
             if let Some(Some(Unusable { message, fix })) = unusable.get(&order.workflow) {
                 problems.report(format!("{path}.workflow"), message, *fix);
             }
+        }
+        if let Some(order) = order.as_ref().filter(|_| problems.is_empty())
+            && let Some(reason) = orders::unfit(api, order).await?
+        {
+            problems.report(format!("{path}.{}", orders::BACKEND), reason.to_string(), switching::fix(&reason));
+            outcomes.push(Some(Started::Refused { problem: orders::misplaced(problems) }));
+            continue;
         }
         match order {
             Some(order) if problems.is_empty() => {

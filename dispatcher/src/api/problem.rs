@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::front::{RequestId, Stalled};
+use super::operations::away;
 use super::runs::IDEMPOTENCY;
 use crate::{results, submission};
 
@@ -143,6 +144,7 @@ impl From<submission::Error> for Problem {
                 let detail = format!("Idempotency-Key {key:?} was used before with another document or request");
                 Self::new(Code::IdempotencyConflict, detail)
             }
+            submission::Error::Fleet(error) => away(error),
             _ => Self::internal(&error),
         }
     }
@@ -162,7 +164,7 @@ impl From<ledger::Error> for Problem {
 
 impl From<backends::fleet::Error> for Problem {
     fn from(error: backends::fleet::Error) -> Self {
-        Self::internal(&error)
+        away(&error)
     }
 }
 

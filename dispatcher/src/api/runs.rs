@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ledger::{RunRecord, Submitted};
 use protocol::result::StageSummary;
 use protocol::stages::PIPELINE;
-use protocol::{RunId, RunState, TenantId};
+use protocol::{Backend, RunId, RunState, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,7 +99,7 @@ pub(super) async fn submit(
     let waiting = Waiting::asked(&headers, &news, &stopping);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if orders::is_json(kind) {
-        return match orders::submit(&api, &caller.tenant, request, idempotency_key).await? {
+        return match orders::submit(&api, &caller, request, idempotency_key).await? {
             Taken::One(submitted) => accepted(&api, &caller.tenant, waiting, &submitted).await,
             Taken::Many(response) => Ok(response),
         };
@@ -161,6 +161,9 @@ pub(super) struct Status {
     #[schema(value_type = String)]
     run_id: RunId,
     workflow: String,
+    /// Who executes it.
+    #[schema(value_type = String)]
+    backend: Backend,
     /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
     #[schema(value_type = String)]
     status: RunState,
@@ -173,6 +176,9 @@ pub(super) struct Status {
     /// The run that it does again.
     #[schema(value_type = Option<String>)]
     retry_of: Option<RunId>,
+    /// The run that it repeats on another backend, to be compared.
+    #[schema(value_type = Option<String>)]
+    shadow_of: Option<RunId>,
     /// How each task went: `name`, `state`, `attempts`, `ms`.
     #[schema(value_type = Vec<Object>)]
     stages: Vec<StageSummary>,
@@ -184,11 +190,13 @@ impl Status {
         Self {
             run_id: run.id,
             workflow: run.workflow.name.clone(),
+            backend: run.backend,
             status: run.state,
             created_at: run.created_at,
             started_at: run.started_at,
             ended_at: run.ended_at,
             retry_of: record.retry_of,
+            shadow_of: record.shadow_of,
             stages: results::stages(record),
         }
     }

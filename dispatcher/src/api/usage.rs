@@ -21,7 +21,7 @@ use super::runs::{self, Id};
 use super::{Api, Problem};
 use sums::{Account, Line, Sum, added_up, currency};
 
-mod sums;
+pub(super) mod sums;
 
 /// Longest time that one call looks at, in days.
 const LONGEST: i32 = 366;

@@ -5,7 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backends::fleet::Error::Ledger;
+use backends::fleet::Error::{Ledger, TooLong};
 use protocol::shape::Problems;
 use protocol::stages;
 use protocol::webhooks::{DELIVERY, DeliverWebhook};
@@ -75,6 +75,7 @@ pub(super) async fn register(
         Err(Ledger(error @ ledger::Error::WorkflowChanged { .. })) => {
             return Err(Problem::new(Code::WorkflowChanged, error.to_string()));
         }
+        Err(error @ TooLong { .. }) => return Err(Problem::new(Code::WorkflowInvalid, error.to_string())),
         Err(error) => return Err(error.into()),
     }
     let status = match known {

@@ -1,7 +1,7 @@
 //! Runs of any workflow, many at a time.
 
 use ledger::{NewRun, Refused, Submitted};
-use protocol::{Payload, RunId, TenantId};
+use protocol::{Backend, Payload, RunId, TenantId};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,8 @@ pub struct Order {
     pub priority: i16,
     /// Within a tenant, a key starts at most one run.
     pub idempotency_key: Option<String>,
+    /// Who is to execute it; whoever is chosen for new runs otherwise. It has to be fit for it.
+    pub backend: Option<Backend>,
 }
 
 impl Desk {
@@ -69,7 +71,7 @@ impl Desk {
             {
                 let (objects, tenant) = (self.objects.clone(), tenant.clone());
                 storing.spawn(async move {
-                    let Order { workflow, input: value, priority, idempotency_key } = order;
+                    let Order { workflow, input: value, priority, idempotency_key, backend } = order;
                     let input = input(value, objects.as_ref()).await?;
                     Ok((
                         place,
@@ -81,7 +83,7 @@ impl Desk {
                             idempotency_key,
                             priority,
                             notify: false,
-                            backend: None,
+                            backend,
                             shadow_of: None,
                         },
                     ))

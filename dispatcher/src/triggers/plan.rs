@@ -120,7 +120,7 @@ impl Planned {
             fields.entry(EVENT).or_insert(label);
         }
         let (workflow, priority) = (subscription.workflow.clone(), subscription.priority);
-        let order = Order { workflow, input, priority, idempotency_key: Some(key.clone()) };
+        let order = Order { workflow, input, priority, idempotency_key: Some(key.clone()), backend: None };
         Ok(Self { key, plan: Plan::Run(order) })
     }
 }

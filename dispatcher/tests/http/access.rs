@@ -93,6 +93,8 @@ async fn a_key_does_what_its_scopes_say_and_nothing_else() {
         (Method::POST, "/api/v1/runs", run, [false, true, false, true]),
         (Method::GET, "/api/v1/queues", Value::Null, [false, false, true, true]),
         (Method::GET, "/metrics", Value::Null, [false, false, true, true]),
+        (Method::GET, "/api/v1/backends", Value::Null, [false, false, true, true]),
+        (Method::DELETE, "/api/v1/backends/choice", Value::Null, [false, false, false, true]),
         (Method::GET, "/api/v1/tenants", Value::Null, [false, false, false, true]),
         (Method::GET, "/api/v1/audit", Value::Null, [false, false, false, true]),
     ];

@@ -2,6 +2,7 @@
 
 mod access;
 mod adapters;
+mod backends;
 mod budgets;
 mod compat;
 mod events;

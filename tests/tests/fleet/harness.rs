@@ -85,9 +85,9 @@ where
 pub(crate) struct TestFleet {
     pub(crate) fleet: Fleet,
     pub(crate) broker: Arc<dyn Broker>,
-    ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) webhooks: Webhooks,
-    ports: Ports,
+    pub(crate) ports: Ports,
     workers: Vec<JoinHandle<()>>,
     shutdown: CancellationToken,
     closing: CancellationToken,
@@ -99,16 +99,22 @@ pub(crate) struct TestFleet {
 impl TestFleet {
     /// Starts a fleet; whatever an earlier one left in that world is taken up.
     pub(crate) async fn start(world: &World, serve: impl FnOnce(Builder) -> Builder) -> Self {
-        Self::assemble(world, false, |_, builder| serve(builder)).await
+        Self::assemble(world, world.connect().await, false, |_, builder| serve(builder)).await
     }
 
     /// Starts a fleet that tells tenants about their runs, with little patience between the attempts.
     pub(crate) async fn start_telling(world: &World, serve: impl FnOnce(&Webhooks, Builder) -> Builder) -> Self {
-        Self::assemble(world, true, serve).await
+        Self::assemble(world, world.connect().await, true, serve).await
     }
 
-    async fn assemble(world: &World, telling: bool, serve: impl FnOnce(&Webhooks, Builder) -> Builder) -> Self {
-        let Connected { ledger, broker, objects, coordination, forgetful, stack, engine } = world.connect().await;
+    /// Starts a fleet on ports of that world.
+    pub(crate) async fn assemble(
+        world: &World,
+        connected: Connected,
+        telling: bool,
+        serve: impl FnOnce(&Webhooks, Builder) -> Builder,
+    ) -> Self {
+        let Connected { ledger, broker, objects, coordination, forgetful, stack, engine } = connected;
         let roster = Roster::native(if stack.is_some() { Backend::Fleet } else { Backend::Embedded });
         let roster = roster.with(engine.iter().map(|engine| Arc::clone(&engine.backend)));
         let choice = Choice { default: Some(Split::all(world.backend())), ..Choice::default() };

@@ -10,7 +10,7 @@ use metrics::counter;
 use protocol::{Backend as Name, Job, RunId, RunState, TaskError, TaskRunId, TaskState, Workflow};
 
 use super::{Error, Fleet};
-use crate::port::{self, Attempt, Launch, Sight};
+use crate::port::{self, Ability, Attempt, Launch, Sight, Support};
 use crate::roster::{Roster, Unfit};
 
 /// How long a run has been under way before its backend is asked about it.
@@ -226,7 +226,8 @@ impl Fleet {
     /// Sends a named signal to a run, if that tenant has it and it has not ended; says whether it was sent.
     ///
     /// # Errors
-    /// [`Error::Backend`] when its backend is away or knows no signals.
+    /// [`Error::Backend`] when its backend is away or knows no signals, as our own engine; [`Error::Unfit`] when this process
+    /// is not connected to it.
     pub async fn signal(
         &self,
         tenant: &protocol::TenantId,
@@ -237,7 +238,11 @@ impl Fleet {
         let Some(record) = self.ledger.run(tenant, run).await?.filter(|record| !record.run.state.is_final()) else {
             return Ok(false);
         };
-        if let Some(backend) = self.roster.get(record.run.backend) {
+        let backend = record.run.backend;
+        if let Support::Missing(why) = self.roster.capabilities(backend).map_err(Unfit::from)?.of(Ability::Signals) {
+            return Err(port::Error::Refused { backend, reason: format!("it takes no signals: {why}") }.into());
+        }
+        if let Some(backend) = self.roster.get(backend) {
             backend.signal(run, name, payload).await?;
         }
         Ok(true)

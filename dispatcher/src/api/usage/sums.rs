@@ -14,26 +14,26 @@ use crate::prices::Prices;
 
 /// What was consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Sum {
+pub(in crate::api) struct Sum {
     /// Calls of models.
-    calls: u64,
+    pub(in crate::api) calls: u64,
     /// Tokens sent.
-    input_tokens: u64,
+    pub(in crate::api) input_tokens: u64,
     /// Tokens received.
-    output_tokens: u64,
+    pub(in crate::api) output_tokens: u64,
     /// Tokens embedded.
-    embedding_tokens: u64,
+    pub(in crate::api) embedding_tokens: u64,
     /// Pages extracted.
-    pages: u64,
+    pub(in crate::api) pages: u64,
     /// Attempts that consumed something of it.
-    attempts: u64,
+    pub(in crate::api) attempts: u64,
     /// What it costs by the prices in force now; null when one of them is not known.
-    cost: Option<f64>,
+    pub(in crate::api) cost: Option<f64>,
 }
 
 /// One line: exactly one of day, model and run says whose.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Line {
+pub(in crate::api) struct Line {
     /// The day, when added up by day.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
@@ -52,8 +52,8 @@ pub(crate) struct Line {
 
 /// Consumption that is being added up, with what it costs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
-    pub(super) consumed: Consumed,
+pub(in crate::api) struct Account {
+    pub(in crate::api) consumed: Consumed,
     cost: Option<f64>,
 }
 
@@ -66,21 +66,21 @@ impl Default for Account {
 
 impl Account {
     /// Adds what one model was asked for, or none.
-    pub(super) fn add(&mut self, prices: &Prices, model: Option<&str>, consumed: &Consumed) {
+    pub(in crate::api) fn add(&mut self, prices: &Prices, model: Option<&str>, consumed: &Consumed) {
         self.consumed += consumed;
         let cost = prices.cost(model, &consumed.asked, consumed.pages);
         self.cost = self.cost.zip(cost).map(|(cost, more)| cost + more);
     }
 
     /// Adds an attempt.
-    pub(super) fn add_attempt(&mut self, prices: &Prices, usage: &Usage) {
+    pub(in crate::api) fn add_attempt(&mut self, prices: &Prices, usage: &Usage) {
         for (model, consumed) in Consumed::by_model(usage) {
             self.add(prices, model.as_deref(), &consumed);
         }
     }
 
     /// The sum, given how many attempts it is of.
-    pub(super) fn sum(&self, attempts: u64) -> Sum {
+    pub(in crate::api) fn sum(&self, attempts: u64) -> Sum {
         let ModelUsage { calls, input_tokens, output_tokens, embedding_tokens } = self.consumed.asked;
         let pages = self.consumed.pages;
         // Sums of fractions carry dust behind the digits that anybody bills.
@@ -89,18 +89,18 @@ impl Account {
     }
 
     /// The sum of one model.
-    pub(super) fn of_model(&self) -> Sum {
+    pub(in crate::api) fn of_model(&self) -> Sum {
         self.sum(self.consumed.attempts)
     }
 
     /// The sum over models.
-    pub(super) fn of_all(&self) -> Sum {
+    pub(in crate::api) fn of_all(&self) -> Sum {
         self.sum(self.consumed.counted)
     }
 }
 
 /// What costs are in.
-pub(super) fn currency(prices: &Prices) -> Option<String> {
+pub(in crate::api) fn currency(prices: &Prices) -> Option<String> {
     (*prices != Prices::default()).then(|| prices.currency.clone())
 }
 
@@ -111,18 +111,18 @@ impl Line {
     }
 
     /// A model's.
-    pub(super) fn of_model(model: Option<String>, sum: Sum) -> Self {
+    pub(in crate::api) fn of_model(model: Option<String>, sum: Sum) -> Self {
         Self { day: None, model: Some(model), run_id: None, sum }
     }
 
     /// A run's.
-    pub(super) fn of_run(run: RunId, sum: Sum) -> Self {
+    pub(in crate::api) fn of_run(run: RunId, sum: Sum) -> Self {
         Self { day: None, model: None, run_id: Some(run), sum }
     }
 }
 
 /// Rows by day or by model, and everything together.
-pub(super) fn added_up(prices: &Prices, group: Group, rows: &[DayUsage]) -> (Vec<Line>, Sum) {
+pub(in crate::api) fn added_up(prices: &Prices, group: Group, rows: &[DayUsage]) -> (Vec<Line>, Sum) {
     let mut total = Account::default();
     let mut days: BTreeMap<Date, Account> = BTreeMap::new();
     let mut models: BTreeMap<Option<String>, Account> = BTreeMap::new();
