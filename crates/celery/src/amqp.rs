@@ -45,7 +45,8 @@ impl Amqp {
     pub(crate) async fn connect(url: &str, name: &str) -> Result<Self, Error> {
         let mut uri: AMQPUri = url.parse().map_err(|_holds_the_url: String| Error::Url("RabbitMQ"))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        let shared = Shared { uri, name: name.to_owned(), current: tokio::sync::Mutex::default(), idle: Mutex::default() };
+        let shared =
+            Shared { uri, name: name.to_owned(), current: tokio::sync::Mutex::default(), idle: Mutex::default() };
         let amqp = Self { shared: Arc::new(shared) };
         amqp.connection().await?;
         Ok(amqp)
@@ -108,8 +109,9 @@ impl Amqp {
         let Outgoing { exchange, routing_key, properties, body } = outgoing;
         let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirming = async {
-            let sent =
-                channel.basic_publish(exchange.clone(), routing_key.clone(), mandatory, body, properties.clone()).await?;
+            let sent = channel
+                .basic_publish(exchange.clone(), routing_key.clone(), mandatory, body, properties.clone())
+                .await?;
             sent.await
         };
         let confirmed = timeout(PATIENCE, confirming).await.map_err(|_elapsed| Error::Unconfirmed(PATIENCE))?;
@@ -164,7 +166,10 @@ impl Amqp {
         let channel = self.channel().await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let bound = async {
-            channel.exchange_declare(short(exchange)?, kind, durable, FieldTable::default()).await.map_err(unavailable)?;
+            channel
+                .exchange_declare(short(exchange)?, kind, durable, FieldTable::default())
+                .await
+                .map_err(unavailable)?;
             let (queue, exchange, key) = (short(queue)?, short(exchange)?, short(routing_key)?);
             let binding = channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default());
             binding.await.map_err(unavailable)

@@ -79,15 +79,14 @@ pub(crate) fn plan(
 }
 
 /// The same for several that are called with one result, such as the callbacks of a task.
-pub(crate) fn plan_all(
-    signatures: &[Signature],
-    args: &[Value],
-    caller: &Caller,
-) -> Result<Plan, DecodeError> {
+pub(crate) fn plan_all(signatures: &[Signature], args: &[Value], caller: &Caller) -> Result<Plan, DecodeError> {
     let one = match signatures {
         [] => return Ok(Plan::default()),
         [one] => return plan(one, args, Options::new(), caller),
-        _ => signatures.iter().cloned().partition::<Vec<_>, _>(|signature| matches!(signature.shape(), Ok(Shape::Group(_)))),
+        _ => signatures
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|signature| matches!(signature.shape(), Ok(Shape::Group(_)))),
     };
     let (groups, others) = one;
     let together = (!others.is_empty()).then(|| Signature::group(others));
@@ -149,7 +148,14 @@ impl Planner<'_> {
         Ok(Some(id))
     }
 
-    fn chain(&mut self, chain: &Signature, tasks: Vec<Signature>, args: &[Value], over: &Options, noted: bool) -> Called {
+    fn chain(
+        &mut self,
+        chain: &Signature,
+        tasks: Vec<Signature>,
+        args: &[Value],
+        over: &Options,
+        noted: bool,
+    ) -> Called {
         let mut options = chain.options.clone();
         options.extend(over.iter().map(|(name, value)| (name.clone(), value.clone())));
         let mut take = |name: &str| options.remove(name).filter(|value| !value.is_null());
@@ -163,7 +169,8 @@ impl Planner<'_> {
             reply_to: take("reply_to").or_else(|| self.reply_to()),
         };
         let (link, link_error) = (take("link"), Signature::list_from(take("link_error").as_ref())?);
-        let first = Signature { args: chain.args.clone(), immutable: chain.immutable, ..Signature::default() }.after(args);
+        let first =
+            Signature { args: chain.args.clone(), immutable: chain.immutable, ..Signature::default() }.after(args);
         let mut steps = freeze_parts(tasks, &first.args, &frozen, &link_error)?;
         let Some(last) = steps.last_mut() else { return Ok(None) };
         if let Some(link) = link {
@@ -239,7 +246,8 @@ impl Planner<'_> {
         args: &[Value],
         over: &Options,
     ) -> Called {
-        let given = Signature { args: chord.args.clone(), immutable: chord.immutable, ..Signature::default() }.after(args);
+        let given =
+            Signature { args: chord.args.clone(), immutable: chord.immutable, ..Signature::default() }.after(args);
         let own_id = chord.options.get("task_id").cloned();
         body.options = merged(&body.options, over);
         let mut options = chord.options.clone();

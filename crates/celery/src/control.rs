@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use lapin::options::{
-    BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer, ExchangeKind};
 use serde_json::{Map, Value, json};
@@ -131,7 +129,10 @@ impl Control {
         let (all, replies) = exchanges(&self.exchange);
         for (exchange, kind) in [(all, ExchangeKind::Fanout), (replies, ExchangeKind::Direct)] {
             let options = ExchangeDeclareOptions::default();
-            channel.exchange_declare(short(&exchange)?, kind, options, FieldTable::default()).await.map_err(unavailable)?;
+            channel
+                .exchange_declare(short(&exchange)?, kind, options, FieldTable::default())
+                .await
+                .map_err(unavailable)?;
         }
         Ok(())
     }

@@ -84,9 +84,7 @@ impl Options<'_> {
             return Route::Queue(queue);
         }
         match (self.text("exchange"), self.text("routing_key")) {
-            (Some(exchange), routing_key) => {
-                Route::Exchange { exchange, routing_key: routing_key.unwrap_or_default() }
-            }
+            (Some(exchange), routing_key) => Route::Exchange { exchange, routing_key: routing_key.unwrap_or_default() },
             (None, Some(queue)) => Route::Queue(queue),
             (None, None) => Route::ByName,
         }

@@ -35,7 +35,12 @@ pub(crate) enum End {
 }
 
 /// Runs a handler once.
-pub(crate) async fn attempt(shared: &Shared, request: &Arc<Request>, registered: &Registered, options: &TaskOptions) -> End {
+pub(crate) async fn attempt(
+    shared: &Shared,
+    request: &Arc<Request>,
+    registered: &Registered,
+    options: &TaskOptions,
+) -> End {
     let limits = request.message.limits.or(options.limits);
     let task = match task(shared, request, limits) {
         Ok(task) => task,

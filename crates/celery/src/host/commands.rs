@@ -39,7 +39,9 @@ pub(crate) async fn obey(shared: &Arc<Shared>, method: &str, arguments: &Value) 
             shared.events.send("worker-heartbeat", about(shared));
             Ok(Value::Null)
         }
-        "enable_events" => ok(if shared.events.switch(true) { "task events enabled" } else { "task events already enabled" }),
+        "enable_events" => {
+            ok(if shared.events.switch(true) { "task events enabled" } else { "task events already enabled" })
+        }
         "disable_events" => {
             ok(if shared.events.switch(false) { "task events disabled" } else { "task events already disabled" })
         }
@@ -158,7 +160,8 @@ async fn revoke(shared: &Shared, ids: &[&str], terminate: bool, signal: Option<&
         shared.revoked.add(id, None);
         // Known at once to whoever asks, although the task itself may be anywhere.
         if let Some(results) = &shared.results
-            && let Err(error) = results.store(&TaskResult::new(*id, Outcome::Revoked(Failure::revoked("revoked")))).await
+            && let Err(error) =
+                results.store(&TaskResult::new(*id, Outcome::Revoked(Failure::revoked("revoked")))).await
         {
             tracing::warn!(%error, task.id = id, "that a task was taken back could not be stored");
         }

@@ -40,9 +40,11 @@ impl Shared {
         }
         self.note_part_of(message, &outcome).await;
         tracing::debug!(?runtime, "succeeded");
-        self.events.task("task-succeeded", &message.id, || {
-            json!({ "result": shown, "runtime": runtime.as_secs_f64() })
-        });
+        self.events.task(
+            "task-succeeded",
+            &message.id,
+            || json!({ "result": shown, "runtime": runtime.as_secs_f64() }),
+        );
         request.delivery.ack().await;
     }
 
@@ -88,9 +90,11 @@ impl Shared {
             self.fail_step(step, &outcome, stored).await;
         }
         self.tell_errbacks(&message.embed.errbacks, message).await;
-        self.events.task("task-failed", &message.id, || {
-            json!({ "exception": failure.repr(), "traceback": failure.traceback_text() })
-        });
+        self.events.task(
+            "task-failed",
+            &message.id,
+            || json!({ "exception": failure.repr(), "traceback": failure.traceback_text() }),
+        );
         if options.acks_late && !options.acks_on_failure {
             request.delivery.reject(false).await;
         } else {
@@ -131,9 +135,11 @@ impl Shared {
         let outcome = Outcome::Revoked(Failure::revoked(reason));
         self.store(message, outcome.clone(), Vec::new()).await;
         self.note_part_of(message, &outcome).await;
-        self.events.task("task-revoked", &message.id, || {
-            json!({ "terminated": signal.is_some(), "signum": signal, "expired": expired })
-        });
+        self.events.task(
+            "task-revoked",
+            &message.id,
+            || json!({ "terminated": signal.is_some(), "signum": signal, "expired": expired }),
+        );
         request.delivery.ack().await;
     }
 
@@ -142,8 +148,13 @@ impl Shared {
         let left = retry.max_retries.or(options.max_retries).is_none_or(|most| message.retries < most);
         if !left {
             let exhausted = || {
-                let text = format!("Can't retry {}[{}] args:{} kwargs:{}", message.task, message.id,
-                    python(&json!(message.args)), python(&json!(message.kwargs)));
+                let text = format!(
+                    "Can't retry {}[{}] args:{} kwargs:{}",
+                    message.task,
+                    message.id,
+                    python(&json!(message.args)),
+                    python(&json!(message.kwargs))
+                );
                 Failure::new("celery.exceptions", "MaxRetriesExceededError", text)
             };
             return self.fail(request, options, retry.reason.unwrap_or_else(exhausted)).await;
@@ -160,9 +171,11 @@ impl Shared {
         if !options.ignore_result {
             self.store(message, Outcome::Retry(reason.clone()), Vec::new()).await;
         }
-        self.events.task("task-retried", &message.id, || {
-            json!({ "exception": reason.repr(), "traceback": reason.traceback_text() })
-        });
+        self.events.task(
+            "task-retried",
+            &message.id,
+            || json!({ "exception": reason.repr(), "traceback": reason.traceback_text() }),
+        );
         request.delivery.ack().await;
     }
 

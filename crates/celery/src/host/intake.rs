@@ -137,7 +137,12 @@ async fn consume(shared: &Arc<Shared>, queue: &QueueConfig, cancelled: &Cancella
 }
 
 /// Takes in what RabbitMQ had sent already: done if the worker goes on, handed back if it ends.
-async fn wind_down(shared: &Arc<Shared>, channel: &Channel, mut consumer: Consumer, name: &Arc<str>) -> Result<(), Error> {
+async fn wind_down(
+    shared: &Arc<Shared>,
+    channel: &Channel,
+    mut consumer: Consumer,
+    name: &Arc<str>,
+) -> Result<(), Error> {
     channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await.map_err(unavailable)?;
     while let Ok(Some(Ok(delivery))) = timeout(LEFTOVERS, consumer.next()).await {
         runner::receive(shared, delivery, channel, name);

@@ -51,7 +51,8 @@ impl Revoked {
         let by_stamp = |(name, value): (&String, &Value)| {
             lock(&self.stamps).get(name).is_some_and(|values| texts(value).iter().any(|text| values.contains(text)))
         };
-        lock(&self.ids).since.contains_key(&request.message.id) || stamps(request).is_some_and(|all| all.iter().any(by_stamp))
+        lock(&self.ids).since.contains_key(&request.message.id)
+            || stamps(request).is_some_and(|all| all.iter().any(by_stamp))
     }
 
     /// All ids and since when.

@@ -2,14 +2,28 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{parse_time, seconds_of};
 use super::{Embed, Message, Raw, TimeLimits, iso, python, repr, seconds};
+use super::{parse_time, seconds_of};
 use crate::DecodeError;
 
 /// What is read into fields of their own, or made anew for every message.
 const KNOWN: &[&str] = &[
-    "lang", "task", "id", "root_id", "parent_id", "group", "group_index", "retries", "eta", "expires", "timelimit",
-    "shadow", "ignore_result", "argsrepr", "kwargsrepr", "compression",
+    "lang",
+    "task",
+    "id",
+    "root_id",
+    "parent_id",
+    "group",
+    "group_index",
+    "retries",
+    "eta",
+    "expires",
+    "timelimit",
+    "shadow",
+    "ignore_result",
+    "argsrepr",
+    "kwargsrepr",
+    "compression",
 ];
 
 /// What RabbitMQ adds to a message that was on its way before. Sent again, it would look like a cycle.

@@ -19,9 +19,8 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 fn signature() -> impl Strategy<Value = Signature> {
-    ("[a-z.]{1,12}", prop::collection::vec(json_value(), 0..3), any::<bool>()).prop_map(|(task, args, immutable)| {
-        Signature { immutable, ..Signature::new(task, args).queue("elsewhere") }
-    })
+    ("[a-z.]{1,12}", prop::collection::vec(json_value(), 0..3), any::<bool>())
+        .prop_map(|(task, args, immutable)| Signature { immutable, ..Signature::new(task, args).queue("elsewhere") })
 }
 
 prop_compose! {
@@ -128,7 +127,9 @@ fn what_cannot_be_read_is_named() {
     };
     let set = |raw: &mut Raw, name: &str, value: Value| raw.headers.insert(name.to_owned(), value);
     assert!(broken(|raw| raw.headers.clear()).contains("\"id\""));
-    assert!(broken(|raw| raw.properties.content_type = Some("application/x-python-serialize".into())).contains("python"));
+    assert!(
+        broken(|raw| raw.properties.content_type = Some("application/x-python-serialize".into())).contains("python")
+    );
     assert!(broken(|raw| raw.body = b"[[".to_vec()).contains("not JSON"));
     assert!(broken(|raw| raw.body = br#"[[], [], {}]"#.to_vec()).contains("keyword arguments"));
     assert!(broken(|raw| raw.body = br#"[[], {}, {"chain": [7]}]"#.to_vec()).contains("signature"));

@@ -28,8 +28,21 @@ async fn chords_are_counted_in_redis_whoever_runs_their_parts() {
     let config = HostConfig { rpc: false, redis: Some(place.redis()), ..place.host("rust") };
     let worker = Worker::start(config).await;
     let _python = Peer::worker(&place, "redis", &[]).await;
-    let scenarios = ["linked", "children", "grouped", "chorded", "chorded_back", "chord_in_chain", "chord_of_chains",
-        "nested_chord", "chain_of_groups", "big_chord", "chord_fails", "link_error", "nested_shape"];
+    let scenarios = [
+        "linked",
+        "children",
+        "grouped",
+        "chorded",
+        "chorded_back",
+        "chord_in_chain",
+        "chord_of_chains",
+        "nested_chord",
+        "chain_of_groups",
+        "big_chord",
+        "chord_fails",
+        "link_error",
+        "nested_shape",
+    ];
     let came = drive(&place, "redis", &scenarios).await;
     assert_eq!(came["linked"], json!([13, 23]), "callbacks are the children of the task that called them");
     assert_eq!(came["children"], json!([3, 13]));

@@ -18,7 +18,8 @@ async fn celery(place: &Place, arguments: &[&str]) -> String {
 }
 
 async fn inspect(place: &Place, what: &[&str]) -> Value {
-    let said = celery(place, &[&["inspect", "--json", "--timeout", "3", "--destination", &node(place)], what].concat()).await;
+    let said =
+        celery(place, &[&["inspect", "--json", "--timeout", "3", "--destination", &node(place)], what].concat()).await;
     let answers: Value = serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{error}: {said}"));
     answers[node(place)].clone()
 }
@@ -134,14 +135,22 @@ async fn python_takes_tasks_back_that_wait_and_that_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_comes_later_learns_what_was_taken_back() {
     let place = Place::take();
-    let first = Worker::start(HostConfig { queues: vec![celery::QueueConfig::new(place.queue("other"))], ..config(&place) });
+    let first =
+        Worker::start(HostConfig { queues: vec![celery::QueueConfig::new(place.queue("other"))], ..config(&place) });
     let first = first.await;
     let rpc = ClientConfig { replies: ReplyTo::Own, declare: true, ..place.client() };
     let client = Client::connect(rpc).await.unwrap();
     while client.control().ping(Duration::from_millis(200)).await.unwrap().is_empty() {}
     let sent = client.send(&place.rust(), Message::new("rust.add").args([json!(1), json!(1)])).await.unwrap();
     client.control().revoke(&[&sent.id], false).await.unwrap();
-    while !client.control().inspect("revoked", &[], Duration::from_millis(200)).await.unwrap().values().any(|ids| ids.to_string().contains(&sent.id)) {}
+    while !client
+        .control()
+        .inspect("revoked", &[], Duration::from_millis(200))
+        .await
+        .unwrap()
+        .values()
+        .any(|ids| ids.to_string().contains(&sent.id))
+    {}
     let late = Worker::start(HostConfig { mingle: Some(Duration::from_secs(1)), ..place.host("late") }).await;
     assert_eq!(sent.wait(PATIENCE).await.unwrap().outcome.state(), "REVOKED");
     client.close().await;

@@ -49,7 +49,11 @@ async fn flower_shows_a_rust_worker_its_queues_and_its_tasks() {
     let worker = Worker::start(HostConfig { heartbeat: Duration::from_millis(500), ..place.host("rust") }).await;
     let node = format!("rust@{}", place.prefix);
 
-    let alive = |said: &Value| said["data"].as_array().is_some_and(|all| all.iter().any(|one| one["hostname"] == node && one["status"] == true));
+    let alive = |said: &Value| {
+        said["data"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one["hostname"] == node && one["status"] == true))
+    };
     until(port, "/workers?json=1", alive).await;
     let known = until(port, "/api/workers?refresh=1", |said| !said[&node]["active_queues"].is_null()).await;
     assert_eq!(known[&node]["active_queues"][0]["name"], place.rust());
@@ -79,7 +83,10 @@ async fn flower_shows_a_rust_worker_its_queues_and_its_tasks() {
         until(port, &format!("/api/task/info/{id}"), |said| said["state"] == state).await
     };
     let added = info(0, "SUCCESS").await;
-    assert_eq!((&added["name"], &added["result"], &added["args"]), (&json!("rust.add"), &json!("42"), &json!("[40, 2]")));
+    assert_eq!(
+        (&added["name"], &added["result"], &added["args"]),
+        (&json!("rust.add"), &json!("42"), &json!("[40, 2]"))
+    );
     assert!(added["runtime"].is_number() && added["worker"] == node, "{added}");
     let failed = info(1, "FAILURE").await;
     assert_eq!(failed["exception"], "ValueError('no such page')");
@@ -96,15 +103,27 @@ async fn flower_shows_a_rust_worker_its_queues_and_its_tasks() {
     }
     client.close().await;
     worker.stop().await;
-    let gone = |said: &Value| said["data"].as_array().is_some_and(|all| all.iter().all(|one| one["hostname"] != node || one["status"] == false));
+    let gone = |said: &Value| {
+        said["data"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|one| one["hostname"] != node || one["status"] == false))
+    };
     until(port, "/workers?json=1", gone).await;
 }
 
 /// For people to look at.
 async fn screenshots(port: u16, node: &str, folder: &str) {
-    for (name, page) in [("workers", "workers".to_owned()), ("worker", format!("worker/{node}")), ("tasks", "tasks".to_owned())] {
+    for (name, page) in
+        [("workers", "workers".to_owned()), ("worker", format!("worker/{node}")), ("tasks", "tasks".to_owned())]
+    {
         let mut chromium = tokio::process::Command::new("chromium");
-        chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,900", "--virtual-time-budget=4000"]);
+        chromium.args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=1400,900",
+            "--virtual-time-budget=4000",
+        ]);
         chromium.arg(format!("--screenshot={folder}/{name}.png")).arg(format!("http://127.0.0.1:{port}/{page}"));
         assert!(chromium.output().await.unwrap().status.success());
     }

@@ -7,11 +7,9 @@ use std::time::Duration;
 use celery::{Client, HostConfig, Message, Outcome, TaskOptions};
 use redis::Commands;
 use serde_json::{Value, json};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::place::Place;
+use crate::proxy::Proxy;
 use crate::python::{PATIENCE, Peer};
 use crate::rust::{Worker, builder};
 
@@ -102,55 +100,19 @@ async fn a_handler_that_panics_again_and_again_fails_its_task_in_the_end() {
     worker.stop().await;
 }
 
-/// A way to RabbitMQ that can be cut.
-struct Wire {
-    url: String,
-    cuts: watch::Sender<u64>,
-}
-
-impl Wire {
-    async fn lay(place: &Place) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri: lapin::uri::AMQPUri = place.amqp.parse().unwrap();
-        let target = (uri.authority.host.clone(), uri.authority.port);
-        let port = listener.local_addr().unwrap().port();
-        let url = place.amqp.replace(&format!("{}:{}", target.0, target.1), &format!("127.0.0.1:{port}"));
-        let cuts = watch::Sender::new(0);
-        let cut = cuts.subscribe();
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (mut cut, target) = (cut.clone(), target.clone());
-                cut.mark_unchanged();
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(target).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { url, cuts }
-    }
-
-    fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_and_clients_whose_connection_breaks_go_on_over_another() {
     let place = Place::take();
-    let wire = Wire::lay(&place).await;
-    let worker = Worker::start(HostConfig { url: wire.url.clone(), ..place.host("rust") }).await;
-    let client = Client::connect(celery::ClientConfig { url: wire.url.clone(), ..place.client() }).await.unwrap();
+    let proxy = Proxy::start(&place.amqp).await;
+    let worker = Worker::start(HostConfig { url: proxy.url.clone(), ..place.host("rust") }).await;
+    let client = Client::connect(celery::ClientConfig { url: proxy.url.clone(), ..place.client() }).await.unwrap();
     let sum = async |number: i64| {
         let sent = client.send(&place.rust(), Message::new("rust.add").args([json!(number), json!(1)])).await.unwrap();
         sent.wait(PATIENCE).await.unwrap().outcome
     };
     for number in 0..3 {
         assert_eq!(sum(number).await, Outcome::Success(json!(number + 1)));
-        wire.cut();
+        proxy.cut();
     }
     assert_eq!(sum(9).await, Outcome::Success(json!(10)));
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -169,7 +131,8 @@ async fn what_runs_longer_than_the_grace_is_handed_back_or_fails() {
         tokio::time::sleep(Duration::from_secs(600)).await;
         Ok(Value::Null)
     };
-    let worker = Worker::of(builder(config).task("rust.late", nap, TaskOptions { track_started: true, ..TaskOptions::late() }));
+    let worker =
+        Worker::of(builder(config).task("rust.late", nap, TaskOptions { track_started: true, ..TaskOptions::late() }));
     let worker = worker.await;
     let client = client(&place).await;
     let mut early = client.send(&place.rust(), Message::new("rust.sleep").args([json!(600)])).await.unwrap();

@@ -79,7 +79,8 @@ impl Drop for Place {
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let connection = lapin::Connection::connect(&amqp, lapin::ConnectionProperties::default()).await.unwrap();
+                let connection =
+                    lapin::Connection::connect(&amqp, lapin::ConnectionProperties::default()).await.unwrap();
                 let channel = connection.create_channel().await.unwrap();
                 for queue in &queues {
                     channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();

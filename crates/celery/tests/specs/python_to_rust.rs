@@ -10,15 +10,29 @@ use crate::rust::Worker;
 async fn python_gets_results_and_exceptions_of_rust_tasks_by_message() {
     let place = Place::take();
     let worker = Worker::start(place.host("rust")).await;
-    let scenarios = ["plain", "keywords", "typed_arguments", "compressed", "exception", "custom_exception", "unknown",
-        "panicking", "burst", "progress", "poison"];
+    let scenarios = [
+        "plain",
+        "keywords",
+        "typed_arguments",
+        "compressed",
+        "exception",
+        "custom_exception",
+        "unknown",
+        "panicking",
+        "burst",
+        "progress",
+        "poison",
+    ];
     let came = drive(&place, "rpc", &scenarios).await;
     assert_eq!(came["plain"], 5);
     assert_eq!(came["keywords"], json!({"args": [1], "kwargs": {"to": "x"}, "priority": 3}));
     assert_eq!(came["typed_arguments"]["args"], json!(["2026-01-02T03:04:05+00:00", "bytes", null]));
     assert_eq!(came["compressed"], 42);
     let raised = &came["exception"];
-    assert_eq!((&raised["type"], &raised["args"], &raised["state"]), (&json!("ValueError"), &json!(["no such page"]), &json!("FAILURE")));
+    assert_eq!(
+        (&raised["type"], &raised["args"], &raised["state"]),
+        (&json!("ValueError"), &json!(["no such page"]), &json!("FAILURE"))
+    );
     assert_eq!(raised["traceback"], "Traceback: somewhere in Rust");
     assert_eq!(came["custom_exception"]["type"], "PageMissing", "Celery makes up classes that it does not know");
     assert_eq!(came["unknown"]["type"], "NotRegistered");
@@ -49,7 +63,8 @@ async fn retries_delays_expiry_and_time_limits_are_kept() {
     let place = Place::take();
     let worker = Worker::start(place.host("rust")).await;
     let scenarios = ["retried", "later", "expired", "expired_while_it_waited", "too_long", "told_that_it_takes_long"];
-    let (came, exhausted) = tokio::join!(drive(&place, "rpc", &scenarios), drive(&place, "rpc", &["retries_exhausted"]));
+    let (came, exhausted) =
+        tokio::join!(drive(&place, "rpc", &scenarios), drive(&place, "rpc", &["retries_exhausted"]));
     assert_eq!(came["retried"], 2, "the third try succeeds");
     let waited = came["later"].as_f64().unwrap();
     assert!((2.4..4.5).contains(&waited), "{waited}");

@@ -32,7 +32,8 @@ async fn rust_gets_results_and_exceptions_of_python_tasks_by_message() {
     let echoed = outcome(&client, &place, Message::new("app.echo").args([json!("ü")]).kwarg("a", json!([1]))).await;
     assert_eq!(echoed, Outcome::Success(json!({"args": ["ü"], "kwargs": {"a": [1]}})));
     let typed = outcome(&client, &place, Message::new("app.typed")).await;
-    let plain = json!({"when": "2026-01-02T00:00:00+00:00", "price": "1.50", "id": "00000000-0000-0000-0000-000000000007"});
+    let plain =
+        json!({"when": "2026-01-02T00:00:00+00:00", "price": "1.50", "id": "00000000-0000-0000-0000-000000000007"});
     assert_eq!(typed, Outcome::Success(plain));
 
     let jam = failure(outcome(&client, &place, Message::new("app.jam").args([json!(2)])).await);
@@ -85,12 +86,16 @@ async fn limits_expiry_priority_and_revocation_reach_python() {
 
     let eta = Timestamp::now() + SignedDuration::from_secs(60);
     let mut queued = client.send(&place.python(), Message::new("app.add").eta(eta)).await.unwrap();
-    let known = |answers: celery::Answers| answers.values().any(|tasks| tasks.as_array().is_some_and(|t| !t.is_empty()));
+    let known =
+        |answers: celery::Answers| answers.values().any(|tasks| tasks.as_array().is_some_and(|t| !t.is_empty()));
     while !known(client.control().inspect("scheduled", &[], Duration::from_millis(500)).await.unwrap()) {}
     client.control().revoke(&[&queued.id], false).await.unwrap();
     // Celery says so when its time has come; until then only the worker knows.
     let revoked = client.control().inspect("revoked", &[], Duration::from_secs(1)).await.unwrap();
-    assert!(revoked.values().any(|ids| ids.as_array().is_some_and(|ids| ids.contains(&json!(queued.id)))), "{revoked:?}");
+    assert!(
+        revoked.values().any(|ids| ids.as_array().is_some_and(|ids| ids.contains(&json!(queued.id)))),
+        "{revoked:?}"
+    );
     assert!(matches!(queued.next(Duration::from_millis(10)).await, Err(Error::Timeout(_))));
     client.close().await;
 }
@@ -114,7 +119,8 @@ async fn inspection_and_compositions_work_with_python_workers_alone() {
     assert_eq!(total.outcome, Outcome::Success(json!(30)));
 
     let control = client.control();
-    for what in ["active", "reserved", "scheduled", "registered", "stats", "active_queues", "conf", "revoked", "clock"] {
+    for what in ["active", "reserved", "scheduled", "registered", "stats", "active_queues", "conf", "revoked", "clock"]
+    {
         let answers = control.inspect(what, &[&node], PATIENCE).await.unwrap();
         assert!(answers.contains_key(&node), "{what}: {answers:?}");
     }
