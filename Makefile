@@ -25,6 +25,7 @@ setup: needs ## Install what is missing: for the build, and RabbitMQ, Postgres, 
 	$(call say,Checking what the tests need)
 	@deploy/setup/s3-server.sh
 	@deploy/setup/services.sh
+	@crates/celery/tests/peers/install.sh $(TARGET_DIR)/peers/celery
 
 # Building and running ask for no services.
 needs:

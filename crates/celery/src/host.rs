@@ -29,6 +29,7 @@ mod crew;
 mod events;
 mod intake;
 mod mailbox;
+mod record;
 mod revoked;
 mod runner;
 mod shared;

@@ -90,6 +90,8 @@ impl Results {
     pub fn new(config: &RedisConfig) -> Result<Self, Error> {
         let client = redis::Client::open(config.url.as_str()).map_err(|_holds_the_url| Error::Url("Redis"))?;
         let manager = ConnectionManagerConfig::new()
+            // Whoever calls next tries again; waiting here would hold up callers.
+            .set_number_of_retries(0)
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager)?;

@@ -6,6 +6,8 @@
 mod canvas;
 #[path = "specs/control.rs"]
 mod control;
+#[path = "specs/database.rs"]
+mod database;
 #[path = "specs/flower.rs"]
 mod flower;
 #[path = "specs/lost_workers.rs"]
@@ -17,6 +19,9 @@ mod rust_to_python;
 
 #[path = "specs/place.rs"]
 mod place;
+#[expect(dead_code, reason = "specs of the broker freeze connections too")]
+#[path = "../../broker/tests/rabbitmq/proxy.rs"]
+mod proxy;
 #[path = "specs/python.rs"]
 mod python;
 #[path = "specs/rust.rs"]

@@ -58,7 +58,13 @@ async fn listen(shared: &Arc<Shared>) -> Result<(), Error> {
     channel.exchange_declare(all.clone(), ExchangeKind::Fanout, exchange, none()).await.map_err(unavailable)?;
     let options = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
     let kept = arguments([("x-expires", AMQPValue::LongInt(EXPIRES)), ("x-message-ttl", AMQPValue::LongInt(KEPT))]);
-    channel.queue_declare(queue.clone(), options, kept).await.map_err(unavailable)?;
+    let declared = channel.queue_declare(queue.clone(), options, kept).await.map_err(unavailable)?;
+    if declared.consumer_count() > 0 {
+        tracing::warn!(
+            node = shared.config.name,
+            "another worker has this name; each hears half of what is said to it"
+        );
+    }
     let binding = channel.queue_bind(queue.clone(), all, "".into(), QueueBindOptions::default(), none());
     binding.await.map_err(unavailable)?;
     let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };

@@ -97,10 +97,10 @@ impl Shared {
     async fn unknown(&self, request: &Request) {
         let Message { id, task, .. } = &request.message;
         tracing::error!(queue = &*request.queue, "a task that is not registered here is rejected");
-        request.delivery.reject(false).await;
         let failure = Failure::new("celery.exceptions", "NotRegistered", task);
         self.events.task("task-failed", id, || json!({ "name": task, "exception": failure.repr() }));
         self.store(&request.message, Outcome::Failure(failure), Vec::new()).await;
+        request.delivery.reject(false).await;
     }
 
     /// Whether the task is not wanted any more; then that is recorded.
@@ -150,7 +150,7 @@ impl Shared {
         if let Some(outcome) = self.success_before(request, &options).await {
             tracing::info!("a task that was delivered again has succeeded already");
             // All that may be missing of what follows a stored result.
-            self.note_part_of(message, &outcome).await;
+            self.note_part(message, &outcome).await;
             return request.delivery.ack().await;
         }
         if options.acks_late && request.deliveries_before > options.max_deliveries {

@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 from celery import chain, chord, group
+from kombu import Exchange, Queue
 
 from app import RUST, add, app, echo, failed, total
 
@@ -74,6 +75,16 @@ def retries_exhausted():
 def later():
     begun = time.time()
     get(rust("add", 1, 1).apply_async(countdown=2.5))
+    return time.time() - begun
+
+
+def native_delay():
+    """With quorum queues Celery's clients send tasks for later into the queues for later themselves."""
+    queue = Queue(RUST, Exchange(RUST + ".topic", type="topic"), routing_key=RUST,
+                  queue_arguments={"x-queue-type": "quorum"})
+    app.conf.update(task_queues=[queue], task_routes={})
+    begun = time.time()
+    get(app.send_task("rust.add", (1, 1), queue=RUST, countdown=3))
     return time.time() - begun
 
 

@@ -60,8 +60,13 @@ async fn flower_shows_a_rust_worker_its_queues_and_its_tasks() {
     assert!(known[&node]["registered"].to_string().contains("rust.add"));
     assert_eq!(known[&node]["stats"]["pool"]["implementation"], "flotilla:tokio");
 
-    // Flower switches events of tasks on every five seconds.
+    // Flower switches events of tasks on every five seconds; that is awaited, so that nothing is missed.
     let client = Client::connect(place.client()).await.unwrap();
+    let enabled = async || {
+        let answers = client.control().ask("enable_events", json!({}), &[&node], PATIENCE).await.unwrap();
+        answers[&node]["ok"] == "task events already enabled"
+    };
+    while !enabled().await {}
     let mut ids = Vec::new();
     for message in [
         Message::new("rust.add").args([json!(40), json!(2)]),
@@ -70,13 +75,7 @@ async fn flower_shows_a_rust_worker_its_queues_and_its_tasks() {
         Message::new("rust.nobody"),
     ] {
         ids.push(message.id.clone());
-        let shown = format!("/api/task/info/{}", message.id);
-        let deadline = Instant::now() + PATIENCE;
-        // What was done before events were switched on is not shown, so it is sent again.
-        while get(port, &shown).await.is_none() {
-            assert!(Instant::now() < deadline, "Flower does not show {}", message.task);
-            client.send(&place.rust(), message.clone()).await.unwrap().wait(PATIENCE).await.unwrap();
-        }
+        client.send(&place.rust(), message).await.unwrap();
     }
     let info = async |index: usize, state: &str| {
         let id: &String = &ids[index];

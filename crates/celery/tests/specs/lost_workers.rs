@@ -4,14 +4,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use celery::{Client, HostConfig, Message, Outcome, TaskOptions};
+use celery::{Client, ClientConfig, Host, HostConfig, Message, Outcome, RedisConfig, ReplyTo, TaskOptions};
 use redis::Commands;
 use serde_json::{Value, json};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::place::Place;
+use crate::proxy::Proxy;
 use crate::python::{PATIENCE, Peer};
 use crate::rust::{Worker, builder};
 
@@ -102,55 +101,19 @@ async fn a_handler_that_panics_again_and_again_fails_its_task_in_the_end() {
     worker.stop().await;
 }
 
-/// A way to RabbitMQ that can be cut.
-struct Wire {
-    url: String,
-    cuts: watch::Sender<u64>,
-}
-
-impl Wire {
-    async fn lay(place: &Place) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri: lapin::uri::AMQPUri = place.amqp.parse().unwrap();
-        let target = (uri.authority.host.clone(), uri.authority.port);
-        let port = listener.local_addr().unwrap().port();
-        let url = place.amqp.replace(&format!("{}:{}", target.0, target.1), &format!("127.0.0.1:{port}"));
-        let cuts = watch::Sender::new(0);
-        let cut = cuts.subscribe();
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (mut cut, target) = (cut.clone(), target.clone());
-                cut.mark_unchanged();
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(target).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { url, cuts }
-    }
-
-    fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_and_clients_whose_connection_breaks_go_on_over_another() {
     let place = Place::take();
-    let wire = Wire::lay(&place).await;
-    let worker = Worker::start(HostConfig { url: wire.url.clone(), ..place.host("rust") }).await;
-    let client = Client::connect(celery::ClientConfig { url: wire.url.clone(), ..place.client() }).await.unwrap();
+    let proxy = Proxy::start(&place.amqp).await;
+    let worker = Worker::start(HostConfig { url: proxy.url.clone(), ..place.host("rust") }).await;
+    let client = Client::connect(ClientConfig { url: proxy.url.clone(), ..place.client() }).await.unwrap();
     let sum = async |number: i64| {
         let sent = client.send(&place.rust(), Message::new("rust.add").args([json!(number), json!(1)])).await.unwrap();
         sent.wait(PATIENCE).await.unwrap().outcome
     };
     for number in 0..3 {
         assert_eq!(sum(number).await, Outcome::Success(json!(number + 1)));
-        wire.cut();
+        proxy.cut();
     }
     assert_eq!(sum(9).await, Outcome::Success(json!(10)));
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -184,6 +147,31 @@ async fn what_runs_longer_than_the_grace_is_handed_back_or_fails() {
     let done = |task: celery::Task| async move { Ok(json!(task.redelivered)) };
     let second = Worker::of(builder(place.host("second")).task("rust.late", done, TaskOptions::late())).await;
     assert_eq!(late.wait(PATIENCE).await.unwrap().outcome, Outcome::Success(json!(true)));
+    client.close().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_result_cannot_be_stored_goes_to_another_worker() {
+    let place = Place::take();
+    let away = RedisConfig::new("redis://127.0.0.1:1");
+    let blind = HostConfig { redis: Some(away), rpc: false, concurrency: 1, ..place.host("blind") };
+    let begun = watch::Sender::new(0);
+    let (noting, mut noted) = (begun.clone(), begun.subscribe());
+    let note = move |_task| {
+        noting.send_modify(|times| *times += 1);
+        async { Ok(json!("by the first")) }
+    };
+    let blind = Worker::of(Host::builder(blind).task("rust.note", note, TaskOptions::late())).await;
+    let config = ClientConfig { replies: ReplyTo::Nowhere, redis: Some(place.redis()), ..place.client() };
+    let client = Client::connect(config).await.unwrap();
+    let sent = client.send(&place.rust(), Message::new("rust.note")).await.unwrap();
+    noted.wait_for(|times| *times > 0).await.unwrap();
+    let sighted = HostConfig { redis: Some(place.redis()), rpc: false, ..place.host("sighted") };
+    let second = |_task| async { Ok(json!("by the second")) };
+    let second = Worker::of(Host::builder(sighted).task("rust.note", second, TaskOptions::late())).await;
+    blind.stop().await;
+    assert_eq!(sent.wait(PATIENCE).await.unwrap().outcome, Outcome::Success(json!("by the second")));
     client.close().await;
     second.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Python sends, Rust does.
 
+use celery::{HostConfig, QueueConfig};
 use serde_json::json;
 
 use crate::place::Place;
@@ -46,7 +47,7 @@ async fn python_gets_results_and_exceptions_of_rust_tasks_by_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn python_gets_results_and_exceptions_of_rust_tasks_from_redis() {
     let place = Place::take();
-    let config = celery::HostConfig { rpc: false, redis: Some(place.redis()), ..place.host("rust") };
+    let config = HostConfig { rpc: false, redis: Some(place.redis()), ..place.host("rust") };
     let worker = Worker::start(config).await;
     let came = drive(&place, "redis", &["plain", "exception", "unknown", "ignored", "progress"]).await;
     assert_eq!(came["plain"], 5);
@@ -74,5 +75,17 @@ async fn retries_delays_expiry_and_time_limits_are_kept() {
     assert_eq!(came["too_long"]["type"], "TimeLimitExceeded");
     assert_eq!(came["told_that_it_takes_long"], "told");
     assert_eq!(exhausted["retries_exhausted"]["type"], "OSError", "the reason of the last retry");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_celery_sends_into_the_queues_for_later_arrives_when_it_is_due() {
+    let place = Place::take();
+    let quorum = QueueConfig { quorum: true, ..QueueConfig::new(place.rust()) };
+    let worker = Worker::start(HostConfig { queues: vec![quorum], ..place.host("rust") }).await;
+    place.queue("rust.topic");
+    let came = drive(&place, "rpc", &["native_delay"]).await;
+    let waited = came["native_delay"].as_f64().unwrap_or_else(|| panic!("{}", came["native_delay"]));
+    assert!((2.9..5.0).contains(&waited), "{waited}");
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celery::{Client, ClientConfig, Error, Failure, Message, Outcome, ReplyTo, Signature, TimeLimits};
+use celery::{Client, ClientConfig, Delays, Error, Failure, Message, Outcome, ReplyTo, Signature, TimeLimits};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -97,6 +97,22 @@ async fn limits_expiry_priority_and_revocation_reach_python() {
         "{revoked:?}"
     );
     assert!(matches!(queued.next(Duration::from_millis(10)).await, Err(Error::Timeout(_))));
+    client.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_for_later_waits_in_rabbitmq_and_not_with_the_python_worker() {
+    let place = Place::take();
+    let _worker = Peer::worker(&place, "rpc", &[]).await;
+    let client = Client::connect(ClientConfig { delays: Some(Delays::default()), ..place.client() }).await.unwrap();
+    let begun = Timestamp::now();
+    let eta = begun + SignedDuration::from_secs(3);
+    let message = Message::new("app.add").args([json!(1), json!(1)]).eta(eta);
+    let sent = client.send(&place.python(), message).await.unwrap();
+    let held = client.control().inspect("scheduled", &[], Duration::from_secs(1)).await.unwrap();
+    assert!(held.values().all(|tasks| *tasks == json!([])), "{held:?}");
+    assert_eq!(sent.wait(PATIENCE).await.unwrap().outcome, Outcome::Success(json!(2)));
+    assert!(Timestamp::now() >= eta, "not before its time");
     client.close().await;
 }
 
