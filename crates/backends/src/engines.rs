@@ -39,6 +39,9 @@ pub struct Engines {
     #[cfg(feature = "celery")]
     #[command(flatten)]
     pub celery: crate::celery::Settings,
+    #[cfg(feature = "temporal")]
+    #[command(flatten)]
+    pub temporal: crate::temporal::Settings,
 }
 
 /// A backend with what serves its tasks in workers.
@@ -80,6 +83,8 @@ impl Engines {
         let engines: Vec<Option<Engine>> = vec![
             #[cfg(feature = "celery")]
             self.celery.open()?,
+            #[cfg(feature = "temporal")]
+            self.temporal.open()?,
         ];
         Ok(engines.into_iter().flatten().collect())
     }

@@ -14,3 +14,5 @@ pub mod roster;
 pub mod spans;
 #[cfg(feature = "stack")]
 pub mod stack;
+#[cfg(feature = "temporal")]
+pub mod temporal;
