@@ -58,7 +58,7 @@ impl TestFleet {
     pub(crate) async fn start_with_courier(world: &World, serve: impl FnOnce(Builder) -> Builder) -> (Self, Courier) {
         let mut connected = world.connect().await;
         let courier = Courier::new(Arc::clone(&connected.broker));
-        connected.engine = Some(Engine { backend: Arc::new(courier.clone()), host: None });
+        connected.engine = Some(Engine { backend: Arc::new(courier.clone()), host: None, collector: None });
         (Self::assemble(world, connected, false, |_, builder| serve(builder)).await, courier)
     }
 
