@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::{Amqp, close, unavailable};
-use crate::canvas::{self, Caller, Route};
+use crate::canvas::{self, Caller};
 use crate::control::Control;
 use crate::sender::Sender;
 use crate::wire::{arguments, short};
@@ -158,20 +158,8 @@ impl Client {
         let caller =
             Caller { root_id: None, parent_id: None, reply_to: shared.reply_to.clone(), now: Timestamp::now() };
         let plan = canvas::plan(signature, &[], Map::new(), &caller)?;
-        for (group, size) in &plan.chords {
-            shared.results.as_ref().ok_or(Error::ChordsNeedRedis)?.set_chord_size(group, *size).await?;
-        }
-        let pending = plan.last.map(|id| self.pending(id));
-        for send in &plan.sends {
-            let (raw, eta) = (send.message.encode(), send.message.eta);
-            match &send.route {
-                Route::Exchange { exchange, routing_key } => {
-                    shared.sender.to_exchange(exchange, routing_key, &raw).await?;
-                }
-                Route::Queue(queue) => shared.sender.to_queue(queue, &raw, eta).await?,
-                Route::ByName => shared.sender.to_queue(&shared.config.default_queue, &raw, eta).await?,
-            }
-        }
+        let pending = plan.last.clone().map(|id| self.pending(id));
+        shared.sender.send(&plan, shared.results.as_ref(), |_task| &shared.config.default_queue).await?;
         Ok(pending)
     }
 

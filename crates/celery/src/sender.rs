@@ -8,9 +8,10 @@ use lapin::types::FieldTable;
 use tokio::sync::Mutex;
 
 use crate::amqp::Amqp;
+use crate::canvas::{Plan, Route};
 use crate::message::Raw;
 use crate::wire::Outgoing;
-use crate::{Delays, Error};
+use crate::{Delays, Error, Results};
 
 /// What is due sooner than this is sent at once, and waited for by whoever runs it: the queues for later count in seconds.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
@@ -30,6 +31,32 @@ impl Sender {
     /// The queues for later have to be declared already.
     pub(crate) fn new(amqp: Amqp, delays: Option<Delays>, declare: bool) -> Self {
         Self { amqp, delays, declare, bound: Mutex::default() }
+    }
+
+    /// Sends what was planned; `by_name` says the queue of a task that has no route of its own.
+    pub(crate) async fn send<'a>(
+        &self,
+        plan: &'a Plan,
+        results: Option<&Results>,
+        by_name: impl Fn(&'a str) -> &'a str,
+    ) -> Result<(), Error> {
+        // Before any part can be done.
+        for (group, size) in &plan.chords {
+            results.ok_or(Error::ChordsNeedRedis)?.set_chord_size(group, *size).await?;
+        }
+        for send in &plan.sends {
+            let (raw, eta) = (send.message.encode(), send.message.eta);
+            match &send.route {
+                Route::Exchange { exchange, routing_key } if !exchange.is_empty() => {
+                    self.amqp.publish(&Outgoing::persistent(exchange, routing_key, &raw)?).await?;
+                }
+                Route::Exchange { routing_key: queue, .. } | Route::Queue(queue) => {
+                    self.to_queue(queue, &raw, eta).await?;
+                }
+                Route::ByName => self.to_queue(by_name(&send.message.task), &raw, eta).await?,
+            }
+        }
+        Ok(())
     }
 
     /// Sends a task to a queue.
@@ -54,11 +81,6 @@ impl Sender {
             }
             sent => sent,
         }
-    }
-
-    /// Sends a task to an exchange.
-    pub(crate) async fn to_exchange(&self, exchange: &str, routing_key: &str, raw: &Raw) -> Result<(), Error> {
-        self.amqp.publish(&Outgoing::persistent(exchange, routing_key, raw)?).await
     }
 
     /// Makes sure that what waited arrives: at its end nobody would say that it did not.

@@ -13,7 +13,7 @@ use super::crew::{Requests, Slots};
 use super::events::Events;
 use super::intake::Intake;
 use super::revoked::Revoked;
-use crate::canvas::{Plan, Route};
+use crate::canvas::Plan;
 use crate::rate::Pace;
 use crate::sender::Sender;
 use crate::task::{Handler, TaskOptions};
@@ -67,24 +67,6 @@ pub(crate) struct Shared {
 impl Shared {
     /// Sends what was planned.
     pub(crate) async fn send(&self, plan: &Plan) -> Result<(), Error> {
-        for (group, size) in &plan.chords {
-            let results = self.results.as_ref().ok_or(Error::ChordsNeedRedis)?;
-            results.set_chord_size(group, *size).await?;
-        }
-        for send in &plan.sends {
-            let raw = send.message.encode();
-            match &send.route {
-                Route::Exchange { exchange, routing_key } if !exchange.is_empty() => {
-                    self.sender.to_exchange(exchange, routing_key, &raw).await?;
-                }
-                Route::Exchange { routing_key, .. } => self.sender.at_once(routing_key, &raw).await?,
-                Route::Queue(queue) => self.sender.to_queue(queue, &raw, send.message.eta).await?,
-                Route::ByName => {
-                    let queue = self.config.route(&send.message.task);
-                    self.sender.to_queue(queue, &raw, send.message.eta).await?;
-                }
-            }
-        }
-        Ok(())
+        self.sender.send(plan, self.results.as_ref(), |task| self.config.route(task)).await
     }
 }

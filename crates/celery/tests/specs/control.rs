@@ -10,22 +10,30 @@ use crate::place::Place;
 use crate::python::{PATIENCE, drive, output, program};
 use crate::rust::Worker;
 
-/// `celery inspect …` or `celery control …`, with JSON for an answer where there is one.
-async fn celery(place: &Place, arguments: &[&str]) -> String {
-    let mut command = program(place, "celery", "redis");
-    command.args(["-A", "app"]).args(arguments);
-    output(command).await
+/// Runs `celery inspect …` and `celery control …`, one after another. Gives what the worker answered to each inspection.
+async fn celery(place: &Place, commands: &[&[&str]]) -> Vec<Value> {
+    let whole = |command: &&[&str]| {
+        let options: &[&str] = if command[0] == "inspect" { &["--json"] } else { &[] };
+        let node = node(place);
+        let parts = [&command[..1], options, &["--timeout", "5", "--destination", &node], &command[1..]];
+        json!(parts.concat())
+    };
+    let mut python = program(place, "python", "redis");
+    python.arg("commands.py").arg(json!(commands.iter().map(whole).collect::<Vec<_>>()).to_string());
+    let said: Vec<Value> = serde_json::from_str(&output(python).await).unwrap();
+    let mut answers = Vec::new();
+    for (command, said) in commands.iter().zip(said) {
+        assert_eq!(said["code"], 0, "{command:?}: {said}");
+        if command[0] == "inspect" {
+            let answer: Value = serde_json::from_str(said["said"].as_str().unwrap()).unwrap();
+            answers.push(answer[node(place)].clone());
+        }
+    }
+    answers
 }
 
 async fn inspect(place: &Place, what: &[&str]) -> Value {
-    let said =
-        celery(place, &[&["inspect", "--json", "--timeout", "3", "--destination", &node(place)], what].concat()).await;
-    let answers: Value = serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{error}: {said}"));
-    answers[node(place)].clone()
-}
-
-async fn control(place: &Place, what: &[&str]) -> String {
-    celery(place, &[&["control", "--timeout", "3", "--destination", &node(place)], what].concat()).await
+    celery(place, &[&[&["inspect"], what].concat()]).await.remove(0)
 }
 
 fn node(place: &Place) -> String {
@@ -46,28 +54,37 @@ async fn celery_inspect_sees_a_rust_worker_as_one_of_its_own() {
     let asked = async |what: &str| client.control().inspect(what, &[], Duration::from_millis(300)).await.unwrap();
     while asked("reserved").await.get(&node(&place)).is_none_or(|tasks| *tasks == json!([])) {}
 
-    assert_eq!(inspect(&place, &["ping"]).await, json!({"ok": "pong"}));
-    let active = inspect(&place, &["active"]).await;
+    let inspections: [&[&str]; 9] = [
+        &["inspect", "ping"],
+        &["inspect", "active"],
+        &["inspect", "reserved"],
+        &["inspect", "scheduled"],
+        &["inspect", "registered"],
+        &["inspect", "stats"],
+        &["inspect", "active_queues"],
+        &["inspect", "conf"],
+        &["inspect", "query_task", &running.id],
+    ];
+    let answers = celery(&place, &inspections).await;
+    let [ping, active, reserved, scheduled, registered, stats, queues, conf, query] = answers.as_slice() else {
+        panic!()
+    };
+    assert_eq!(*ping, json!({"ok": "pong"}));
     let ids: Vec<_> = active.as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap()).collect();
     assert!(ids.len() == 2 && ids.contains(&running.id.as_str()) && ids.contains(&beside.id.as_str()), "{active}");
     assert_eq!(active[0]["name"], "rust.sleep");
-    assert_eq!(inspect(&place, &["reserved"]).await[0]["id"], waiting.id);
-    assert_eq!(inspect(&place, &["scheduled"]).await, json!([]));
-    let registered = inspect(&place, &["registered"]).await;
+    assert_eq!((&reserved[0]["id"], scheduled), (&json!(waiting.id), &json!([])));
     assert!(registered.as_array().unwrap().contains(&json!("rust.add")), "{registered}");
     assert!(registered.to_string().contains("rust.slow [rate_limit=600/m]"));
-    let stats = inspect(&place, &["stats"]).await;
     assert_eq!((&stats["pool"]["max-concurrency"], &stats["total"]["rust.sleep"]), (&json!(2), &json!(2)));
-    assert_eq!(inspect(&place, &["active_queues"]).await[0]["name"], place.rust());
-    assert_eq!(inspect(&place, &["conf"]).await["task_default_queue"], place.python());
-    assert_eq!(inspect(&place, &["query_task", &running.id]).await[&running.id][0], "active");
+    assert_eq!((&queues[0]["name"], &conf["task_default_queue"]), (&json!(place.rust()), &json!(place.python())));
+    assert_eq!(query[&running.id][0], "active");
     assert!(inspect(&place, &["report"]).await["ok"].as_str().unwrap().contains("flotilla"));
 
     // Queued, then running.
     client.control().revoke(&[&waiting.id], false).await.unwrap();
     assert_eq!(waiting.wait(PATIENCE).await.unwrap().outcome.state(), "REVOKED");
-    let said = control(&place, &["terminate", "SIGTERM", &running.id]).await;
-    assert!(said.contains("OK"), "{said}");
+    celery(&place, &[&["control", "terminate", "SIGTERM", &running.id]]).await;
     let gone = running.wait(PATIENCE).await.unwrap().outcome;
     assert!(matches!(&gone, Outcome::Revoked(why) if why.message() == "terminated"), "{gone:?}");
     assert!(inspect(&place, &["revoked"]).await.as_array().unwrap().len() == 2);
@@ -84,11 +101,15 @@ async fn celery_control_changes_a_rust_worker_and_ends_it() {
     let client = Client::connect(place.client()).await.unwrap();
     while client.control().ping(Duration::from_millis(200)).await.unwrap().is_empty() {}
 
-    control(&place, &["pool_grow", "3"]).await;
-    assert_eq!(inspect(&place, &["stats"]).await["pool"]["max-concurrency"], 5);
-    control(&place, &["pool_shrink", "4"]).await;
-    let stats = inspect(&place, &["stats"]).await;
-    assert_eq!((&stats["pool"]["max-concurrency"], &stats["prefetch_count"]), (&json!(1), &json!(4)));
+    let commands: [&[&str]; 4] = [
+        &["control", "pool_grow", "3"],
+        &["inspect", "stats"],
+        &["control", "pool_shrink", "4"],
+        &["inspect", "stats"],
+    ];
+    let stats = celery(&place, &commands).await;
+    assert_eq!((&stats[0]["pool"]["max-concurrency"], &stats[0]["prefetch_count"]), (&json!(5), &json!(20)));
+    assert_eq!((&stats[1]["pool"]["max-concurrency"], &stats[1]["prefetch_count"]), (&json!(1), &json!(4)));
     let sum = async |queue: String| {
         let sent = client.send(&queue, Message::new("rust.add").args([json!(1), json!(1)])).await.unwrap();
         sent.wait(PATIENCE).await.unwrap().outcome
@@ -96,26 +117,29 @@ async fn celery_control_changes_a_rust_worker_and_ends_it() {
     assert_eq!(sum(place.rust()).await, Outcome::Success(json!(2)), "it consumes with another prefetch");
 
     let extra = place.queue("extra");
-    control(&place, &["add_consumer", &extra]).await;
+    celery(&place, &[&["control", "add_consumer", &extra], &["control", "rate_limit", "rust.add", "2/s"]]).await;
     assert_eq!(sum(extra.clone()).await, Outcome::Success(json!(2)));
-    control(&place, &["cancel_consumer", &extra]).await;
-    let queues = inspect(&place, &["active_queues"]).await;
-    assert!(queues.as_array().unwrap().iter().all(|queue| queue["name"] != extra), "{queues}");
-
-    control(&place, &["rate_limit", "rust.add", "2/s"]).await;
     let begun = Instant::now();
     for _ in 0..3 {
         sum(place.rust()).await;
     }
     assert!(begun.elapsed() > Duration::from_millis(900), "half a second lies between two of them");
-    control(&place, &["time_limit", "rust.sleep", "0.2", "0.5"]).await;
+    let commands: [&[&str]; 6] = [
+        &["control", "cancel_consumer", &extra],
+        &["inspect", "active_queues"],
+        &["control", "time_limit", "rust.sleep", "0.2", "0.5"],
+        &["control", "enable_events"],
+        &["control", "disable_events"],
+        &["control", "heartbeat"],
+    ];
+    let queues = celery(&place, &commands).await.remove(0);
+    assert!(queues.as_array().unwrap().iter().all(|queue| queue["name"] != extra), "{queues}");
     let sent = client.send(&place.rust(), Message::new("rust.sleep").args([json!(600)])).await.unwrap();
     let stopped = sent.wait(PATIENCE).await.unwrap().outcome;
     assert!(matches!(&stopped, Outcome::Failure(why) if why.exc_type == "TimeLimitExceeded"), "{stopped:?}");
-    for command in ["enable_events", "disable_events", "heartbeat"] {
-        control(&place, &[command]).await;
-    }
-    control(&place, &["shutdown"]).await;
+    let mut shutdown = program(&place, "celery", "redis");
+    shutdown.args(["-A", "app", "control", "--timeout", "5", "--destination", &node(&place), "shutdown"]);
+    output(shutdown).await;
     worker.ended().await;
     client.close().await;
 }
