@@ -16,7 +16,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-temporal accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,17 @@ ifneq ($(NEXTEST),)
 	@cargo nextest run --workspace
 else
 	@cargo test --workspace --lib --bins --tests --no-fail-fast | deploy/setup/test-totals.sh
+endif
+
+test-temporal: setup ## Run the specs of the backend on Temporal against a real server (builds its SDK: minutes, once)
+	$(call say,Checking the backend on Temporal)
+	@deploy/setup/temporal.sh $(TARGET_DIR)/peers/temporal
+	@cargo clippy --package backends --package specs --all-targets --features specs/temporal --quiet -- -D warnings
+ifneq ($(NEXTEST),)
+	@cargo nextest run --package backends --package specs --features specs/temporal -E 'test(/temporal/) or binary(temporal)'
+else
+	@cargo test --package backends --package specs --features specs/temporal --no-fail-fast -- temporal
+	@cargo test --package specs --features specs/temporal --test temporal --no-fail-fast
 endif
 
 accuracy: needs ## Score field accuracy: make accuracy ARGS=folder-of-samples

@@ -4,6 +4,8 @@ mod berth;
 mod celery_berth;
 pub mod chain;
 pub mod receiver;
+#[cfg(feature = "temporal")]
+pub mod temporal;
 pub mod walker;
 
 pub use berth::{Berth, Servers};

@@ -217,6 +217,8 @@ macro_rules! conformance {
 }
 
 conformance!(walked, celery);
+#[cfg(feature = "temporal")]
+conformance!(temporal);
 
 /// Queues in memory have no properties.
 #[test]

@@ -10,12 +10,12 @@ mod encrypting;
 mod ending;
 #[path = "temporal/failing.rs"]
 mod failing;
+#[path = "temporal/measuring.rs"]
+mod measuring;
 #[path = "temporal/refusing.rs"]
 mod refusing;
 #[path = "temporal/replaying.rs"]
 mod replaying;
-#[path = "temporal/server.rs"]
-mod server;
 #[path = "temporal/walking.rs"]
 mod walking;
 #[path = "temporal/yard.rs"]

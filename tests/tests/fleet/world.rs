@@ -41,6 +41,9 @@ pub(crate) enum Elsewhere {
     Walked(Walker),
     /// Celery messages at RabbitMQ.
     Celery(CeleryBerth),
+    /// A Temporal server.
+    #[cfg(feature = "temporal")]
+    Temporal(specs::temporal::Server),
 }
 
 impl Elsewhere {
@@ -51,6 +54,8 @@ impl Elsewhere {
             Self::Walked(walker) => {
                 Engine { backend: Arc::new(walker.clone()), host: Some(Arc::new(walker.clone())), collector: None }
             }
+            #[cfg(feature = "temporal")]
+            Self::Temporal(server) => server.open(),
         }
     }
 }
@@ -80,6 +85,11 @@ impl World {
     pub(crate) fn celery() -> Self {
         let queues = queues::WORK.into_iter().chain([crate::own_queues::OWN]);
         Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Celery(CeleryBerth::take(queues)))
+    }
+
+    #[cfg(feature = "temporal")]
+    pub(crate) fn temporal() -> Self {
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Temporal(specs::temporal::Server::start()))
     }
 
     /// The backend that its runs are on.

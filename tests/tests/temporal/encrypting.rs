@@ -7,10 +7,9 @@ use backends::engines::Engine;
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
+use specs::temporal::Server;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-
-use crate::server::Server;
 
 type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
@@ -43,7 +42,7 @@ async fn guard(server: &Server, ours: &Made, theirs: &Made) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_shown_and_asked_for() {
-    let server = Server::start().await;
+    let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let made = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (theirs, ours) = (made(), made());

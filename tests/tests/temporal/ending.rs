@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use backends::port::Sight;
 use protocol::{RunState, TaskState, Workflow};
 use serde_json::{Value, json};
+use specs::temporal::Server;
 use tokio::sync::Notify;
 use worker::Stop;
 
-use crate::server::Server;
 use crate::walking::{diamond, mapped};
 use crate::yard::{Crew, Left, Read, Split, Yard, all, deed, gives, until};
 
@@ -38,7 +38,7 @@ pub(crate) fn waiting(yard: &Yard) -> (Crew, Arc<Notify>, Arc<Notify>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_a_run_stops_its_handlers_and_its_walk() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (worker, waits, dropped) = waiting(&yard);
     let run = yard.start(&diamond()).await;
@@ -52,7 +52,7 @@ async fn cancelling_a_run_stops_its_handlers_and_its_walk() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_a_run_whose_task_waits_for_hours_ends_its_walk_at_once() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| {
         all(builder).register::<Split>(deed(|_| {
@@ -69,7 +69,7 @@ async fn cancelling_a_run_whose_task_waits_for_hours_ends_its_walk_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_past_its_deadline_fails_there_too() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (worker, waits, dropped) = waiting(&yard);
     let run = yard.start(&Workflow { timeout: Some(Duration::from_secs(3)), ..diamond() }).await;
@@ -81,7 +81,7 @@ async fn a_run_that_is_past_its_deadline_fails_there_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_that_is_cancelled_in_temporal_is_cancelled_on_record() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (worker, waits, _) = waiting(&yard);
     let run = yard.start(&diamond()).await;
@@ -95,7 +95,7 @@ async fn a_walk_that_is_cancelled_in_temporal_is_cancelled_on_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_that_does_not_follow_is_ended_the_second_time() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let run = yard.start(&diamond()).await;
     yard.backend.stop(run, "nobody wants it").await.unwrap();
@@ -107,7 +107,7 @@ async fn a_walk_that_does_not_follow_is_ended_the_second_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_turn_of_a_lost_worker_goes_to_another_one_within_seconds() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (lost, waits, _) = waiting(&yard);
     let run = yard.start(&diamond()).await;
@@ -123,7 +123,7 @@ async fn the_turn_of_a_lost_worker_goes_to_another_one_within_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_stopped_hands_its_turns_back_at_once() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (stopped, waits, _) = waiting(&yard);
     let run = yard.start(&diamond()).await;
@@ -138,7 +138,7 @@ async fn a_worker_that_is_stopped_hands_its_turns_back_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walks_go_on_when_the_server_comes_back() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     let yard = Yard::at(&server).await;
     let (held, free) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let signs = (Arc::clone(&held), Arc::clone(&free));
@@ -160,14 +160,14 @@ async fn walks_go_on_when_the_server_comes_back() {
     // It ends while nobody can be told.
     free.notify_one();
     until("the task is on record", async || yard.task(run, "left").await.state == TaskState::Succeeded).await;
-    server.rise().await;
+    server.rise();
     yard.ends(run, RunState::Succeeded).await;
     worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_walk_goes_on_in_fresh_histories() {
-    let server = Server::with_history(200).await;
+    let server = Server::with_history(200);
     let yard = Yard::at(&server).await;
     let items: Vec<u32> = (0..300).collect();
     let worker = yard.worker(|builder| all(builder).register::<Split>(gives(json!(items))));
@@ -183,7 +183,7 @@ async fn a_long_walk_goes_on_in_fresh_histories() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_does_not_wait_for_long_turns_before_it_goes_on_in_a_fresh_history() {
-    let server = Server::with_history(20).await;
+    let server = Server::with_history(20);
     let yard = Yard::at(&server).await;
     let free = Arc::new(Notify::new());
     let sign = Arc::clone(&free);

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use protocol::{RunState, TaskError, TaskState, Workflow};
 use serde_json::{Value, json};
+use specs::temporal::Server;
 use worker::Stop;
 
-use crate::server::Server;
 use crate::walking::{diamond, mapped};
 use crate::yard::{Join, Left, Read, Right, Split, Yard, all, deed, gives};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_failed_is_repeated_when_the_policy_says_and_leaves_no_trace_in_the_history() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let (attempts, delay) = (Arc::new(Mutex::new(Vec::new())), Duration::from_millis(1500));
     let noted = Arc::clone(&attempts);
@@ -46,7 +46,7 @@ async fn an_attempt_that_failed_is_repeated_when_the_policy_says_and_leaves_no_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snooze_holds_no_worker_and_ends_when_it_said() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| {
         all(builder).register::<Split>(deed(|ctx| {
@@ -63,8 +63,28 @@ async fn a_snooze_holds_no_worker_and_ends_when_it_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_repeated_in_no_time_if_the_policy_says_so() {
+    let server = Server::start();
+    let yard = Yard::at(&server).await;
+    let worker = yard.worker(|builder| {
+        all(builder).register::<Split>(deed(|ctx| {
+            let first = ctx.job().attempt == 1;
+            Box::pin(async move {
+                if first { Err(TaskError::transient("flaky", "not yet").into()) } else { Ok(Value::Null) }
+            })
+        }))
+    });
+    let mut flow = diamond();
+    let policy = &mut flow.tasks[0].retry;
+    (policy.base, policy.jitter) = (Duration::from_millis(1), 0.0);
+    let run = yard.start(&flow).await;
+    yard.ends(run, RunState::Succeeded).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn behind_a_failed_task_everything_is_skipped_and_other_branches_end() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| {
         all(builder).register::<Left>(deed(|_| {
@@ -85,7 +105,7 @@ async fn behind_a_failed_task_everything_is_skipped_and_other_branches_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_failure_that_is_tolerated_the_walk_goes_on() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| {
         all(builder).register::<Left>(deed(|_| {
@@ -104,7 +124,7 @@ async fn behind_a_failure_that_is_tolerated_the_walk_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_children_of_a_task_that_failed_with_one_of_them_are_not_walked_any_more() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let items: Vec<u32> = (0..600).collect();
     let worker = yard.worker(|builder| {
@@ -123,7 +143,7 @@ async fn the_children_of_a_task_that_failed_with_one_of_them_are_not_walked_any_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_mapped_over_what_is_no_list_fails_by_itself() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard
         .worker(|builder| all(builder).register::<Split>(gives(json!("no list"))).register::<Join>(gives(Value::Null)));

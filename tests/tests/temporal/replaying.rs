@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use backends::temporal::FleetDag;
 use protocol::{RunId, RunState, TaskError};
 use serde_json::{Value, json};
+use specs::temporal::Server;
 use temporalio_client::{
     Client, ClientOptions, Connection, ConnectionOptions, Url, WorkflowExecutionInfo, WorkflowFetchHistoryOptions,
     WorkflowHistory,
@@ -15,7 +16,6 @@ use temporalio_client::{
 use temporalio_sdk::workflow_replayer::{WorkflowReplayError, WorkflowReplayer, WorkflowReplayerOptions};
 
 use crate::ending::waiting;
-use crate::server::Server;
 use crate::walking::{diamond, mapped};
 use crate::yard::{Left, Split, Yard, all, deed, gives};
 
@@ -57,7 +57,7 @@ async fn a_walk_that_this_code_would_not_take_is_found() {
 #[ignore = "writes the histories that the others read"]
 #[tokio::test(flavor = "multi_thread")]
 async fn record() {
-    let server = Server::with_history(40).await;
+    let server = Server::with_history(40);
     let yard = Yard::at(&server).await;
     let torn = || TaskError::permanent("unreadable", "the page is torn");
     let worker = yard.worker(|builder| {

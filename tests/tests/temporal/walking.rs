@@ -7,8 +7,8 @@ use backends::port::Sight;
 use protocol::workflow::queues;
 use protocol::{RunId, RunState, TaskState, Workflow};
 use serde_json::{Value, json};
+use specs::temporal::Server;
 
-use crate::server::Server;
 use crate::yard::{Join, Left, Read, Right, Split, Yard, all, deed, gives};
 
 /// One task, two beside each other, one behind both.
@@ -32,7 +32,7 @@ pub(crate) fn mapped() -> Workflow {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_diamond_is_walked_to_its_end_and_the_dashboard_shows_its_tasks_by_name() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(all);
     let run = yard.start(&diamond()).await;
@@ -55,7 +55,7 @@ async fn a_diamond_is_walked_to_its_end_and_the_dashboard_shows_its_tasks_by_nam
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapped_task_is_walked_once_per_item_and_then_once_for_itself() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| all(builder).register::<Split>(gives(json!(["a", "b", "c"]))));
     let run = yard.start(&mapped()).await;
@@ -69,7 +69,7 @@ async fn a_mapped_task_is_walked_once_per_item_and_then_once_for_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_list_is_walked_too() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| all(builder).register::<Split>(gives(json!([]))));
     let run = yard.start(&mapped()).await;
@@ -79,7 +79,7 @@ async fn an_empty_list_is_walked_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starting_a_run_again_changes_nothing_whether_it_is_under_way_or_over() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let made = Arc::new(AtomicUsize::new(0));
     let run = yard.start(&diamond()).await;
@@ -101,7 +101,7 @@ async fn starting_a_run_again_changes_nothing_whether_it_is_under_way_or_over() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_never_started_is_unknown_and_stopping_it_is_no_error() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let stranger = RunId::new();
     assert_eq!(yard.backend.look(stranger).await, Ok(Sight::Unknown));
@@ -112,7 +112,7 @@ async fn a_run_that_was_never_started_is_unknown_and_stopping_it_is_no_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walks_are_found_by_tenant_and_workflow_where_the_namespace_has_the_attributes() {
-    let server = Server::searchable().await;
+    let server = Server::searchable();
     let yard = Yard::at(&server).await;
     let run = yard.start(&diamond()).await;
     let found = || {
@@ -124,7 +124,7 @@ async fn walks_are_found_by_tenant_and_workflow_where_the_namespace_has_the_attr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_those_attributes_a_walk_says_the_same_in_its_memo() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let run = yard.start(&diamond()).await;
     let described = server.describe(run);
@@ -134,7 +134,7 @@ async fn without_those_attributes_a_walk_says_the_same_in_its_memo() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_reaches_a_walk() {
-    let server = Server::start().await;
+    let server = Server::start();
     let yard = Yard::at(&server).await;
     let worker = yard.worker(|builder| {
         all(builder).register::<Split>(deed(|ctx| {

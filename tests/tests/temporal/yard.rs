@@ -20,6 +20,7 @@ use objects::filesystem::Filesystem;
 use protocol::workflow::queues;
 use protocol::{Backend as Name, Payload, RunId, RunState, Task, TenantId, Workflow};
 use serde_json::Value;
+use specs::temporal::Server;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,6 @@ use worker::hosts::Hosts;
 use worker::{Builder, Config, Context, Handle, Ports, Stop, Worker};
 
 use crate::PATIENCE;
-use crate::server::Server;
 
 /// Defines a task over plain JSON.
 macro_rules! task {

@@ -10,6 +10,7 @@ use temporalio_common::error::{ApplicationErrorCategory, IncomingError};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use temporalio_sdk::error::{ActivityExecutionError, ApplicationFailure};
+use tokio::time::Instant;
 
 use super::plan::Mark;
 use crate::desk::{Begun, Turn};
@@ -23,6 +24,9 @@ pub(super) const BEAT: Duration = Duration::from_secs(2);
 
 /// How soon a turn is handed out again after its worker was lost. Whatever else delays it, the ledger says so.
 const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// The shortest delay. None at all means to Temporal that there is no next time.
+const SOONEST: Duration = Duration::from_millis(10);
 
 /// Does turns by handing them in at the worker.
 #[derive(Clone)]
@@ -53,7 +57,8 @@ impl Turns {
     #[activity(name = "task")]
     pub(crate) async fn turn(self: Arc<Self>, ctx: ActivityContext, turn: Turn) -> Result<Mark, ActivityError> {
         let mut serving = pin!(self.intake.serve(&turn));
-        let mut beats = tokio::time::interval(BEAT);
+        // Most turns end before the first one is due.
+        let mut beats = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
         let ending = loop {
             tokio::select! {
                 ending = &mut serving => break ending,
@@ -103,7 +108,8 @@ fn again(turn: &Turn, after: Duration, error: Option<TaskError>) -> ApplicationF
         || ("again".to_owned(), format!("task {:?} is to be asked for again in {after:?}", turn.task)),
         named,
     );
-    ApplicationFailure::builder(words).type_name(code).next_retry_delay(after).category(category).build()
+    let delay = after.max(SOONEST);
+    ApplicationFailure::builder(words).type_name(code).next_retry_delay(delay).category(category).build()
 }
 
 fn named(error: TaskError) -> (String, String) {

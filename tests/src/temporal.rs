@@ -1,9 +1,11 @@
-//! Temporal's development server, one per spec.
+//! Temporal's development server, one per spec. `deploy/setup/temporal.sh` installs it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests say where they stopped")]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backends::engines::Engine;
 use backends::temporal::Settings;
@@ -12,10 +14,14 @@ use protocol::RunId;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::PATIENCE;
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long histories become unless a spec says something else.
+const HISTORY: u32 = 10_000;
 
 /// A server of a spec's own, killed when dropped.
-pub(crate) struct Server {
+pub struct Server {
     port: u16,
     child: Option<Child>,
     folder: TempDir,
@@ -31,30 +37,45 @@ struct Flags {
 
 impl Server {
     /// A server that answers.
-    pub(crate) async fn start() -> Self {
-        Self::with(false, 10_000).await
+    ///
+    /// # Panics
+    /// When it does not, with what it says.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(false, HISTORY)
     }
 
     /// The same, with the search attributes that walks can be found by.
-    pub(crate) async fn searchable() -> Self {
-        Self::with(true, 10_000).await
+    ///
+    /// # Panics
+    /// As for [`Server::start`].
+    #[must_use]
+    pub fn searchable() -> Self {
+        Self::with(true, HISTORY)
     }
 
     /// The same, with walks that go on in a fresh history after so many events.
-    pub(crate) async fn with_history(events: u32) -> Self {
-        Self::with(false, events).await
+    ///
+    /// # Panics
+    /// As for [`Server::start`].
+    #[must_use]
+    pub fn with_history(events: u32) -> Self {
+        Self::with(false, events)
     }
 
-    async fn with(attributes: bool, history_events: u32) -> Self {
+    fn with(attributes: bool, history_events: u32) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self { port, child: None, folder, attributes, history_events };
-        server.rise().await;
+        server.rise();
         server
     }
 
     /// Starts it on what an earlier one left.
-    pub(crate) async fn rise(&mut self) {
+    ///
+    /// # Panics
+    /// As for [`Server::start`].
+    pub fn rise(&mut self) {
         let mut command = Command::new(program());
         command.args(["server", "start-dev", "--headless", "--log-level", "error", "--port", &self.port.to_string()]);
         command.args(["--ip", "127.0.0.1", "--db-filename"]).arg(self.folder.path().join("temporal.sqlite"));
@@ -66,16 +87,18 @@ impl Server {
         let log = std::fs::File::create(self.folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
-        let started = std::time::Instant::now();
-        let Engine { backend, .. } = self.open();
-        while let Err(missing) = backend.health().await {
+        let started = Instant::now();
+        while let Err(missing) = self.call(&["operator", "namespace", "describe", "--namespace", "default"]) {
             assert!(started.elapsed() < PATIENCE, "{missing}; its log: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// Kills it.
-    pub(crate) fn fall(&mut self) {
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn fall(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -83,40 +106,70 @@ impl Server {
     }
 
     /// Backend and host of a fleet at this server.
-    pub(crate) fn open(&self) -> Engine {
+    ///
+    /// # Panics
+    /// When the settings make no sense.
+    #[must_use]
+    pub fn open(&self) -> Engine {
         self.open_with(&[])
     }
 
     /// The same with other settings.
-    pub(crate) fn open_with(&self, more: &[&str]) -> Engine {
+    ///
+    /// # Panics
+    /// When the settings make no sense.
+    #[must_use]
+    pub fn open_with(&self, more: &[&str]) -> Engine {
         let events = self.history_events.to_string();
         let flags: Vec<&str> = ["--temporal-history-events", &events].iter().chain(more).copied().collect();
         Self::open_at(&self.url(), &flags)
     }
 
     /// Backend and host at that address.
-    pub(crate) fn open_at(url: &str, flags: &[&str]) -> Engine {
+    ///
+    /// # Panics
+    /// When the settings make no sense.
+    #[must_use]
+    pub fn open_at(url: &str, flags: &[&str]) -> Engine {
         let usual = ["spec", "--temporal-url", url];
         Flags::parse_from(usual.iter().chain(flags)).settings.open().unwrap().unwrap()
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    pub(crate) fn address(&self) -> String {
+    /// The same without what is the same everywhere.
+    #[must_use]
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// What its own client says to these arguments.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+    ///
+    /// # Panics
+    /// When that is an error.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        self.call(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    fn call(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new(program()).args(arguments).args(["--address", &self.address()]).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// The events of a kind in the latest leg of a run's walk.
-    pub(crate) fn events(&self, run: RunId, kind: &str) -> Vec<Value> {
+    ///
+    /// # Panics
+    /// When the server does not say.
+    #[must_use]
+    pub fn events(&self, run: RunId, kind: &str) -> Vec<Value> {
         let id = format!("flotilla-{run}");
         let history = self.ask(&["workflow", "show", "--workflow-id", &id, "--output", "json"]);
         let mut history: Value = serde_json::from_str(&history).unwrap();
@@ -125,14 +178,22 @@ impl Server {
     }
 
     /// A run's walk as it stands.
-    pub(crate) fn describe(&self, run: RunId) -> Value {
+    ///
+    /// # Panics
+    /// When the server does not say.
+    #[must_use]
+    pub fn describe(&self, run: RunId) -> Value {
         let id = format!("flotilla-{run}");
         let described = self.ask(&["workflow", "describe", "--workflow-id", &id, "--output", "json"]);
         serde_json::from_str(&described).unwrap()
     }
 
     /// How many legs a run's walk has had.
-    pub(crate) fn legs(&self, run: RunId) -> usize {
+    ///
+    /// # Panics
+    /// When the server does not say.
+    #[must_use]
+    pub fn legs(&self, run: RunId) -> usize {
         let query = format!("WorkflowId = 'flotilla-{run}'");
         let listed = self.ask(&["workflow", "list", "--query", &query, "--output", "json"]);
         serde_json::from_str::<Vec<Value>>(&listed).unwrap().len()
