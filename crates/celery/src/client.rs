@@ -38,7 +38,7 @@ pub struct ClientConfig {
     pub replies: ReplyTo,
     /// Results in Redis.
     pub redis: Option<RedisConfig>,
-    /// Where tasks for later wait. Without, they are sent at once, and the worker keeps them in its memory.
+    /// Where tasks for later wait; declared, and bound to the queues they go to. Without, they are sent at once, and the worker keeps them in its memory.
     pub delays: Option<Delays>,
     /// Which queue steps of a composition go to that do not say it.
     pub default_queue: String,
@@ -118,7 +118,7 @@ impl Client {
         };
         let results = config.redis.as_ref().map(Results::new).transpose()?;
         let shared = Arc::new(Shared {
-            sender: Sender::new(amqp, config.delays.clone(), config.declare),
+            sender: Sender::new(amqp, config.delays.clone(), config.declare, true),
             results,
             reply_to: reply_to.clone(),
             waiting: Mutex::default(),

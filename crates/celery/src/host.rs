@@ -90,7 +90,7 @@ impl HostBuilder {
         let results = config.redis.as_ref().map(Results::new).transpose()?;
         let (told, events) = Events::new(&config.name, config.task_events);
         let shared = Shared {
-            sender: Arc::new(Sender::new(amqp, Some(config.delays.clone()), config.declare)),
+            sender: Arc::new(Sender::new(amqp, Some(config.delays.clone()), config.declare, config.declare)),
             results,
             tasks,
             requests: Requests::default(),

@@ -23,14 +23,16 @@ pub(crate) struct Sender {
     pub(crate) delays: Option<Delays>,
     /// Whether a queue that is missing is declared.
     pub(crate) declare: bool,
+    /// Whether queues may be bound to where tasks for later come out.
+    bind: bool,
     /// Queues that what waited finds its way into.
     bound: Mutex<HashSet<String>>,
 }
 
 impl Sender {
     /// The queues for later have to be declared already.
-    pub(crate) fn new(amqp: Amqp, delays: Option<Delays>, declare: bool) -> Self {
-        Self { amqp, delays, declare, bound: Mutex::default() }
+    pub(crate) fn new(amqp: Amqp, delays: Option<Delays>, declare: bool, bind: bool) -> Self {
+        Self { amqp, delays, declare, bind, bound: Mutex::default() }
     }
 
     /// Sends what was planned; `by_name` says the queue of a task that has no route of its own.
@@ -62,8 +64,7 @@ impl Sender {
     /// Sends a task to a queue.
     pub(crate) async fn to_queue(&self, queue: &str, raw: &Raw, eta: Option<Timestamp>) -> Result<(), Error> {
         match (&self.delays, eta.map_or(Duration::ZERO, remaining)) {
-            (Some(delays), delay) if delay >= SOON => {
-                self.prepare(delays, queue).await?;
+            (Some(delays), delay) if delay >= SOON && self.arrives(delays, queue).await? => {
                 let (exchange, routing_key) = delays.route(delay, queue);
                 self.amqp.publish(&Outgoing::persistent(&exchange, &routing_key, raw)?).await
             }
@@ -83,11 +84,17 @@ impl Sender {
         }
     }
 
-    /// Makes sure that what waited arrives: at its end nobody would say that it did not.
-    async fn prepare(&self, delays: &Delays, queue: &str) -> Result<(), Error> {
+    /// Somebody else has seen to it that what waited for a queue finds its way into it.
+    pub(crate) async fn trust(&self, queue: &str) {
+        self.bound.lock().await.insert(queue.to_owned());
+    }
+
+    /// Whether what waits for a queue will arrive there, after having seen to it where that may be done. At the end of its
+    /// wait nobody would say that a task had nowhere to go.
+    async fn arrives(&self, delays: &Delays, queue: &str) -> Result<bool, Error> {
         let mut bound = self.bound.lock().await;
-        if bound.contains(queue) {
-            return Ok(());
+        if bound.contains(queue) || !self.bind {
+            return Ok(bound.contains(queue));
         }
         if self.declare {
             self.amqp.ensure_queue(queue, FieldTable::default()).await?;
@@ -96,7 +103,7 @@ impl Sender {
         }
         delays.bind(&self.amqp, queue).await?;
         bound.insert(queue.to_owned());
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -30,7 +30,9 @@ pub struct HostConfig {
     pub routes: Vec<(String, String)>,
     /// Which queue those go to that no pattern fits.
     pub default_queue: String,
-    /// Whether queues are declared: those it consumes, and those that a task is sent to and that are missing.
+    /// Whether queues are declared: those it consumes, those for delayed tasks, and those that a task is sent to and that
+    /// are missing. Without, all of them have to be there, and those it consumes bound to `celery_delayed_delivery` under
+    /// `#.` and their names.
     pub declare: bool,
     /// Whether events of tasks are sent from the start, as with `-E`; remote control can switch them.
     pub task_events: bool,
@@ -102,7 +104,8 @@ impl std::fmt::Debug for HostConfig {
     }
 }
 
-/// A queue. One that exists is used as it is.
+/// A queue. One that exists is used as it is. Python clients declare the queues they send to, so one that is more than
+/// [`QueueConfig::new`] says has to stand in their `task_queues` with the same arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
     /// Its name.

@@ -84,10 +84,12 @@ async fn set_up(shared: &Shared, queue: &QueueConfig) -> Result<(), Error> {
     let amqp = &shared.sender.amqp;
     if shared.config.declare {
         amqp.ensure_queue(&queue.name, queue.arguments()).await?;
+        shared.config.delays.bind(amqp, &queue.name).await?;
     } else if !amqp.has_queue(&queue.name).await? {
         return Err(Error::Unroutable(queue.name.clone()));
     }
-    shared.config.delays.bind(amqp, &queue.name).await
+    shared.sender.trust(&queue.name).await;
+    Ok(())
 }
 
 /// Consumes until cancelled, however often the connection is lost.

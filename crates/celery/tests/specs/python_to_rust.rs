@@ -1,7 +1,8 @@
 //! Python sends, Rust does.
 
-use celery::{HostConfig, QueueConfig};
+use celery::{Error, Host, HostConfig, QueueConfig};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::place::Place;
 use crate::python::drive;
@@ -87,5 +88,18 @@ async fn what_celery_sends_into_the_queues_for_later_arrives_when_it_is_due() {
     let came = drive(&place, "rpc", &["native_delay"]).await;
     let waited = came["native_delay"].as_f64().unwrap_or_else(|| panic!("{}", came["native_delay"]));
     assert!((2.9..5.0).contains(&waited), "{waited}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_may_declare_nothing_uses_what_is_there() {
+    let place = Place::take();
+    let missing = Host::builder(HostConfig { declare: false, ..place.host("rust") }).build().await.unwrap();
+    let refused = missing.run(CancellationToken::new()).await;
+    assert!(matches!(refused, Err(Error::Unroutable(queue)) if queue == place.rust()));
+    Worker::start(place.host("first")).await.stop().await;
+    let worker = Worker::start(HostConfig { declare: false, ..place.host("rust") }).await;
+    let came = drive(&place, "rpc", &["plain", "retried"]).await;
+    assert_eq!((&came["plain"], &came["retried"]), (&json!(5), &json!(2)));
     worker.stop().await;
 }
