@@ -54,6 +54,7 @@ pub(super) struct ComparisonQuery {
 
 /// How backends fared.
 #[derive(Serialize, ToSchema)]
+#[schema(as = BackendComparison)]
 pub(super) struct Comparison {
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
