@@ -75,6 +75,10 @@ impl Server {
     ///
     /// # Panics
     /// As for [`Server::start`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "worlds are made outside of runtimes, and a server is started rarely"
+    )]
     pub fn rise(&mut self) {
         let mut command = Command::new(program());
         command.args(["server", "start-dev", "--headless", "--log-level", "error", "--port", &self.port.to_string()]);

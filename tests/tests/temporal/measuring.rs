@@ -1,7 +1,5 @@
 //! What walks cost. `cargo test --release -p specs --features temporal --test temporal -- --ignored measure --nocapture`
 
-#![expect(clippy::print_stdout, reason = "figures are for whoever asked")]
-
 use std::time::{Duration, Instant};
 
 use backends::port::Sight;

@@ -72,6 +72,9 @@ pub struct Progress {
     /// Children before that one whose turn has not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_children: Vec<u32>,
+    /// A child failed and with it the task: the others have no turn any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
 }
 
 /// How a task ended, as far as a walk has to know.

@@ -47,7 +47,8 @@ impl Walk {
                 mark: progress.mark.clone(),
                 next_child: progress.next_child,
                 again: progress.open_children.iter().rev().copied().collect(),
-                ..State::default()
+                open_children: BTreeSet::new(),
+                broken: progress.broken,
             };
         }
         Self { plan, steps, over: None, rolling: false }
@@ -169,6 +170,7 @@ impl Walk {
                 mark: state.mark.clone(),
                 next_child: state.next_child,
                 open_children: open.into_iter().collect(),
+                broken: state.broken,
             })
         };
         let progress = self.plan.tasks.iter().zip(&self.steps).filter_map(progress).collect();
@@ -293,6 +295,16 @@ mod tests {
         assert_eq!(next.lanes(1), 5, "three again and two new ones");
         let turns: Vec<u32> = std::iter::from_fn(|| next.next_child(1)).collect();
         assert_eq!(turns, [0, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_next_leg_knows_that_a_child_failed_the_task() {
+        let mut walk = mapped();
+        walk.ended(0, list(3));
+        assert_eq!(walk.next_child(1), Some(0));
+        walk.child_ended(1, 0, &mark(TaskState::Failed));
+        let mut next = Walk::new(walk.next_leg());
+        assert_eq!(next.next_child(1), None);
     }
 
     #[test]
