@@ -87,7 +87,7 @@ impl Backend for Walker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Ability::Sticky, "its turns go to whoever comes first")
+        Capabilities::all().emulated(Ability::Sticky, "a wish that is not met: turns go to whoever comes first")
     }
 
     async fn register(&self, _: &Workflow) -> Result<(), Error> {

@@ -26,6 +26,8 @@ mod harness;
 mod hostile;
 #[path = "fleet/own_queues.rs"]
 mod own_queues;
+#[path = "fleet/pipeline.rs"]
+mod pipeline;
 #[path = "fleet/poison.rs"]
 mod poison;
 #[path = "fleet/running.rs"]
@@ -106,6 +108,9 @@ specs! {
         several_clocks_that_fire_at_once_start_one_run_for_each_time
         a_missed_time_is_left_out_or_made_up_for_as_the_schedule_says
     }
+    pipeline {
+        the_document_workflow_gives_the_same_answers_byte_by_byte
+    }
     example {
         the_payments_of_the_example_are_matched_with_their_invoices
     }
@@ -174,6 +179,9 @@ macro_rules! conformance {
     ($world:ident, $($more:ident)*) => { conformance!($world); $(conformance!($more);)* };
     ($world:ident) => {
         specs!(@in $world
+            pipeline {
+                the_document_workflow_gives_the_same_answers_byte_by_byte
+            }
             running {
                 each_task_sees_the_input_and_what_its_ancestors_left_behind
                 an_output_too_large_for_a_message_travels_by_reference

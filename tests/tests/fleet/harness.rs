@@ -249,6 +249,11 @@ impl TestFleet {
         }
     }
 
+    /// Where documents and artifacts lie.
+    pub(crate) fn objects(&self) -> Arc<dyn objects::Objects> {
+        Arc::clone(&self.ports.objects)
+    }
+
     /// The record of a run.
     pub(crate) async fn record(&self, run: RunId) -> RunRecord {
         self.fleet.status(&TenantId::default_tenant(), run).await.unwrap().unwrap()

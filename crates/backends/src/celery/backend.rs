@@ -122,7 +122,7 @@ impl Backend for Celery {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
-            .without(Ability::Sticky, "Celery's messages go to whoever takes them first")
+            .emulated(Ability::Sticky, "a wish that is not met: messages go to whoever takes them first")
             .without(Ability::Signals, "nothing in Celery waits for one")
             .emulated(Ability::FanOut, "our engine joins; chords are not used")
             .emulated(Ability::CancelRunning, "our workers stop; Python's are told by revoke with terminate")
