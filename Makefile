@@ -16,7 +16,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-temporal accuracy bench bench-fleet bench-admission bench-api bench-fairness clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,6 +142,12 @@ bench-api: setup ## Measure what the HTTP API takes: submissions, status, reader
 	@command -v wrk >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends wrk; } >/dev/null
 	@cargo build --release --package dispatcher --package benches --bin dispatcher --bin api
 	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/api $(ARGS)
+
+bench-backends: setup ## Measure what a task costs on each backend: fleet, Celery, Temporal (builds its SDK)
+	$(call say,Measuring backends)
+	@deploy/setup/temporal.sh $(TARGET_DIR)/peers/temporal
+	@cargo build --release --package benches --features temporal --bin backends
+	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/backends $(ARGS)
 
 bench-fairness: setup ## Measure who waits how long behind one tenant with ten thousand queued runs
 	$(call say,Measuring fairness)

@@ -3,5 +3,6 @@
 pub mod accuracy;
 pub mod admission;
 pub mod api;
+pub mod backends;
 pub mod fairness;
 pub mod fleet;
