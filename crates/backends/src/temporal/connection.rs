@@ -74,6 +74,8 @@ impl Server {
     pub(super) fn error(&self, status: &Status) -> Error {
         let words = status.message();
         match status.code() {
+            // A server gives no source: this is the client, which got no answer.
+            _ if std::error::Error::source(status).is_some() => self.unanswered(status),
             Code::Unauthenticated | Code::PermissionDenied => {
                 refused(format!("{words}; look at --temporal-api-key, --temporal-tls-cert and --temporal-namespace"))
             }
@@ -83,8 +85,6 @@ impl Server {
                 self.namespace, self.namespace
             )),
             Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => refused(words.to_owned()),
-            // What tonic says when there was no answer at all.
-            Code::Unknown if std::error::Error::source(status).is_some() => self.unanswered(status),
             code => unavailable(format!("{} says {code:?}: {words}", self.url)),
         }
     }
