@@ -249,7 +249,6 @@ impl HatchetServer {
     }
 
     /// Whether a caller shows the token.
-    #[expect(clippy::result_large_err, reason = "it is the error of every call")]
     fn admit<T>(&self, request: Request<T>) -> Result<T, Status> {
         let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         let shown = shown.and_then(|shown| shown.split_once(' '));

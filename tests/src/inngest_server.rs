@@ -142,18 +142,21 @@ impl InngestServer {
     /// # Panics
     /// When it does not.
     pub async fn sync(&self, app: &str) {
+        let mut last = "nothing".to_owned();
         let asking = async {
             loop {
                 let asked = self.http.put(app).header("x-inngest-server-kind", self.kind()).body("{}").send().await;
                 match asked {
                     Ok(response) if response.status().is_success() => return,
-                    Ok(response) => eprintln!("{app}: {} {:?}", response.status(), response.text().await),
+                    Ok(response) => last = format!("{} {:?}", response.status(), response.text().await),
+                    // It is not up yet.
                     Err(_) => {}
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        assert!(tokio::time::timeout(PATIENCE, asking).await.is_ok(), "the app at {app} does not make itself known");
+        let answered = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(answered.is_ok(), "the app at {app} does not make itself known; it answered {last}");
     }
 
     /// Takes an event as if somebody had sent it, and returns the runs that it started.

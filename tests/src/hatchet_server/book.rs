@@ -185,7 +185,7 @@ impl Book {
                     worker.listens_for(&action.action_id) && in_hand < worker.slots
                 });
                 let Some((worker_id, worker)) = free else { continue };
-                if !worker.stream.as_ref().is_some_and(|stream| stream.send(Ok(action)).is_ok()) {
+                if worker.stream.as_ref().is_none_or(|stream| stream.send(Ok(action)).is_err()) {
                     worker.stream = None;
                     continue;
                 }

@@ -51,6 +51,7 @@ fn start(mut command: Command, server: &InngestServer, signing: bool) -> App {
 }
 
 /// The app on the SDK for Node; nothing where there is no Node.
+#[expect(clippy::print_stdout, reason = "a spec that is skipped says so")]
 fn node(server: &InngestServer, signing: bool) -> Option<App> {
     let app = peers().join("node/app.mjs");
     if !app.exists() {
