@@ -16,7 +16,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
+.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,7 @@ setup: needs ## Install what is missing: for the build, and RabbitMQ, Postgres, 
 	@deploy/setup/s3-server.sh
 	@deploy/setup/services.sh
 	@crates/celery/tests/peers/install.sh $(TARGET_DIR)/peers/celery
+	@tests/peers/inngest/install.sh $(TARGET_DIR)/peers/inngest
 
 # Building and running ask for no services.
 needs:
@@ -101,6 +102,17 @@ ifneq ($(NEXTEST),)
 	@cargo nextest run --workspace
 else
 	@cargo test --workspace --lib --bins --tests --no-fail-fast | deploy/setup/test-totals.sh
+endif
+
+test-hatchet: setup ## Run the specs of the Hatchet backend, which compile gRPC
+	$(call say,Running the specs of the Hatchet backend)
+	@tests/peers/hatchet/install.sh $(TARGET_DIR)/peers/hatchet
+	@cargo clippy --package backends --package specs --features specs/hatchet --all-targets --quiet -- -D warnings
+ifneq ($(NEXTEST),)
+	@cargo nextest run --package backends --package specs --features specs/hatchet -E 'test(/hatchet/) or binary(hatchet)'
+else
+	@cargo test --package backends --features hatchet --lib hatchet
+	@cargo test --package specs --features hatchet --test hatchet
 endif
 
 test-temporal: setup ## Run the specs of the backend on Temporal against a real server (builds its SDK: minutes, once)

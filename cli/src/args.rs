@@ -38,7 +38,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read one document and print the answers.
-    Run(Run),
+    Run(Box<Run>),
     /// Keep the whole system running in this process and serve it over HTTP.
     Serve(Box<Serve>),
     /// Hand documents to a running fleet.

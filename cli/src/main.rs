@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         return run::refuse(&error.into());
     }
     match args.command {
-        args::Command::Run(command) => run::main(command),
+        args::Command::Run(command) => run::main(*command),
         args::Command::Serve(command) => serve::main(*command),
         args::Command::Submit(command) => submit::main(&command),
         args::Command::Status(command) => status::main(&command),

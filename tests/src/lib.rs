@@ -3,6 +3,11 @@
 mod berth;
 mod celery_berth;
 pub mod chain;
+pub mod desk;
+pub mod errands;
+#[cfg(feature = "hatchet")]
+pub mod hatchet_server;
+pub mod inngest_server;
 pub mod receiver;
 #[cfg(feature = "temporal")]
 pub mod temporal;

@@ -39,6 +39,12 @@ pub struct Engines {
     #[cfg(feature = "celery")]
     #[command(flatten)]
     pub celery: crate::celery::Settings,
+    #[cfg(feature = "hatchet")]
+    #[command(flatten)]
+    pub hatchet: crate::hatchet::Settings,
+    #[cfg(feature = "inngest")]
+    #[command(flatten)]
+    pub inngest: crate::inngest::Settings,
     #[cfg(feature = "temporal")]
     #[command(flatten)]
     pub temporal: crate::temporal::Settings,
@@ -83,6 +89,10 @@ impl Engines {
         let engines: Vec<Option<Engine>> = vec![
             #[cfg(feature = "celery")]
             self.celery.open()?,
+            #[cfg(feature = "hatchet")]
+            self.hatchet.open()?,
+            #[cfg(feature = "inngest")]
+            self.inngest.open()?,
             #[cfg(feature = "temporal")]
             self.temporal.open()?,
         ];

@@ -70,8 +70,17 @@ pub enum Ending {
 pub struct Intake {
     desk: Arc<dyn Desk>,
     lines: Arc<Mutex<HashMap<String, Line>>>,
-    in_hand: Arc<Mutex<HashMap<Attempt, Option<Standing>>>>,
+    in_hand: Arc<Mutex<HashMap<Attempt, InHand>>>,
     closed: CancellationToken,
+}
+
+/// An attempt that this intake has in hand. An engine that lost sight of it hands it out once more, maybe to the same process.
+#[derive(Default)]
+struct InHand {
+    /// How many wait for its end.
+    waiting: u32,
+    /// How the task stands after the attempt, once its end was reported.
+    standing: Option<Standing>,
 }
 
 type Attempt = (TaskRunId, u32);
@@ -176,34 +185,40 @@ impl Intake {
         let reported = self.desk.report(callback).await;
         let standing = reported.map_err(|away| broker::Error::Unavailable(away.to_string()))?;
         if let Some(kept) = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&attempt) {
-            *kept = Some(standing);
+            kept.standing = Some(standing);
         }
         Ok(())
     }
 }
 
-/// An attempt that this intake has in hand, until dropped.
+/// Somebody who waits for the end of an attempt, until dropped.
 struct Held<'a> {
-    in_hand: &'a Mutex<HashMap<Attempt, Option<Standing>>>,
+    in_hand: &'a Mutex<HashMap<Attempt, InHand>>,
     attempt: Attempt,
 }
 
 impl<'a> Held<'a> {
-    fn new(in_hand: &'a Mutex<HashMap<Attempt, Option<Standing>>>, attempt: Attempt) -> Self {
-        in_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt, None);
+    fn new(in_hand: &'a Mutex<HashMap<Attempt, InHand>>, attempt: Attempt) -> Self {
+        in_hand.lock().unwrap_or_else(PoisonError::into_inner).entry(attempt).or_default().waiting += 1;
         Self { in_hand, attempt }
     }
 
     /// How the task stands after the attempt, if its end was reported.
     fn standing(&self) -> Option<Standing> {
         let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        in_hand.get(&self.attempt).cloned().flatten()
+        in_hand.get(&self.attempt)?.standing.clone()
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.attempt);
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = in_hand.get_mut(&self.attempt) {
+            kept.waiting -= 1;
+            if kept.waiting == 0 {
+                in_hand.remove(&self.attempt);
+            }
+        }
     }
 }
 

@@ -8,7 +8,11 @@ pub mod desk;
 #[cfg(feature = "engines")]
 pub mod engines;
 pub mod fleet;
+#[cfg(feature = "hatchet")]
+pub mod hatchet;
 pub mod host;
+#[cfg(feature = "inngest")]
+pub mod inngest;
 pub mod port;
 pub mod roster;
 pub mod spans;
@@ -16,3 +20,5 @@ pub mod spans;
 pub mod stack;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+#[cfg(any(feature = "hatchet", feature = "inngest"))]
+mod turns;
