@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backends::stack::{self, Database};
 use clap::Parser;
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
@@ -252,6 +252,15 @@ pub(crate) async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
     let channel = connection.create_channel().await.unwrap();
     for queue in backends::fleet::topology(1).queues.into_iter().chain(own) {
         channel.queue_delete(format!("{prefix}{queue}").into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+}
+
+/// Exchanges that are not there count as deleted.
+pub(crate) async fn delete_exchanges(amqp: &str, names: impl IntoIterator<Item = String>) {
+    let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for name in names {
+        channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use backends::celery::Settings;
 use backends::engines::Engine;
 
 use crate::Servers;
-use crate::berth::{aside, delete_queues};
+use crate::berth::{aside, delete_exchanges, delete_queues};
 
 /// Queues with names that nobody else uses, given back when it is dropped.
 pub struct CeleryBerth {
@@ -23,7 +23,7 @@ impl CeleryBerth {
             celery_replies: format!("spec-{id}.celery-replies"),
         };
         let own = queues.into_iter().map(|queue| format!("celery.{queue}"));
-        let queues = own.chain(["celery-replies".to_owned()]).collect();
+        let queues = own.chain(["celery-replies", "python"].map(str::to_owned)).collect();
         Self { settings, queues }
     }
 
@@ -31,6 +31,16 @@ impl CeleryBerth {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn prefix(&self) -> &str {
+        self.settings.celery_queue_prefix.trim_end_matches("celery.")
+    }
+
+    /// The queue of the Python application.
+    #[must_use]
+    pub fn python(&self) -> String {
+        format!("{}python", self.prefix())
     }
 
     /// What starts tasks there and takes them.
@@ -45,9 +55,15 @@ impl CeleryBerth {
 
 impl Drop for CeleryBerth {
     fn drop(&mut self) {
-        let prefix = self.settings.celery_queue_prefix.trim_end_matches("celery.").to_owned();
+        let (prefix, python) = (self.prefix().to_owned(), self.python());
         let (url, queues) = (self.settings.celery_url.clone().unwrap_or_default(), std::mem::take(&mut self.queues));
-        let given_back = std::panic::catch_unwind(|| aside(async move { delete_queues(&url, &prefix, queues).await }));
+        let given_back = std::panic::catch_unwind(|| {
+            aside(async move {
+                delete_queues(&url, &prefix, queues).await;
+                // Celery makes an exchange for each queue.
+                delete_exchanges(&url, [python]).await;
+            });
+        });
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
     }
 }

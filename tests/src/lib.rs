@@ -3,7 +3,9 @@
 mod berth;
 mod celery_berth;
 pub mod chain;
+pub mod peer;
 pub mod receiver;
+pub mod seven;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 pub mod walker;
