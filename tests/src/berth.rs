@@ -255,13 +255,12 @@ pub(crate) async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
     }
 }
 
-/// Exchanges that are not there count as deleted.
-pub(crate) async fn delete_exchanges(amqp: &str, names: impl IntoIterator<Item = String>) {
+/// Celery makes an exchange for each queue. What is not there counts as deleted.
+pub(crate) async fn delete_queue_of_celery(amqp: &str, name: &str) {
     let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    for name in names {
-        channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-    }
+    channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+    channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
 }
 
 async fn drop_schema(url: &str, schema: &str) {

@@ -4,7 +4,7 @@ use backends::celery::Settings;
 use backends::engines::Engine;
 
 use crate::Servers;
-use crate::berth::{aside, delete_exchanges, delete_queues};
+use crate::berth::{aside, delete_queue_of_celery, delete_queues};
 
 /// Queues with names that nobody else uses, given back when it is dropped.
 pub struct CeleryBerth {
@@ -23,7 +23,7 @@ impl CeleryBerth {
             celery_replies: format!("spec-{id}.celery-replies"),
         };
         let own = queues.into_iter().map(|queue| format!("celery.{queue}"));
-        let queues = own.chain(["celery-replies", "python"].map(str::to_owned)).collect();
+        let queues = own.chain(["celery-replies".to_owned()]).collect();
         Self { settings, queues }
     }
 
@@ -37,10 +37,10 @@ impl CeleryBerth {
         self.settings.celery_queue_prefix.trim_end_matches("celery.")
     }
 
-    /// The queue of the Python application.
+    /// The queue of the Python application, by a name that a workflow may use.
     #[must_use]
     pub fn python(&self) -> String {
-        format!("{}python", self.prefix())
+        format!("{}-python", self.prefix().trim_end_matches('.'))
     }
 
     /// What starts tasks there and takes them.
@@ -60,8 +60,7 @@ impl Drop for CeleryBerth {
         let given_back = std::panic::catch_unwind(|| {
             aside(async move {
                 delete_queues(&url, &prefix, queues).await;
-                // Celery makes an exchange for each queue.
-                delete_exchanges(&url, [python]).await;
+                delete_queue_of_celery(&url, &python).await;
             });
         });
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
