@@ -139,7 +139,10 @@ impl Drop for Peer {
         if std::thread::panicking() {
             let log = self.log();
             let tail = log.char_indices().rev().nth(4000).map_or(0, |(at, _)| at);
-            tracing::error!("the last that {} said:\n{}", self.name, &log[tail..]);
+            #[expect(clippy::print_stderr, reason = "a test that fails says why where its reader looks")]
+            {
+                eprintln!("the last that {} said:\n{}", self.name, &log[tail..]);
+            }
         }
         self.kill();
     }

@@ -69,6 +69,6 @@ async fn python_workers_are_replaced_and_brought_back_under_load_and_no_task_is_
     }
     stage.nothing_is_left().await;
 
-    memory.print(&sent, begun.elapsed());
+    println!("{}", memory.table(&sent, begun.elapsed()));
     assert!(two * 4 < seven, "two Rust workers take {two} bytes, seven of Python {seven}");
 }

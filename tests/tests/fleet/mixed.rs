@@ -40,7 +40,7 @@ fn alone(berth: &CeleryBerth, task: &str) -> Workflow {
     flow
 }
 
-/// Rust, Python, Rust, Python, and Python over both of its own.
+/// Rust, Python, Rust, Python, and Python with what the last two left.
 fn alternating(berth: &CeleryBerth) -> Workflow {
     let mut flow = Workflow::named("alternating");
     let first = flow.task::<First>().add();
@@ -49,7 +49,7 @@ fn alternating(berth: &CeleryBerth) -> Workflow {
     let second = flow.task::<Second>().after(&enrich).add();
     let book = flow.task::<Book>().after(&second).add();
     in_python(&mut flow, berth, "book", Arguments::Input);
-    let _ = flow.task::<Gather>().after(&book).add();
+    let _ = flow.task::<Gather>().after(&second).after(&book).add();
     in_python(&mut flow, berth, "gather", Arguments::Parents);
     flow
 }
@@ -66,7 +66,11 @@ async fn alternate(fleet: TestFleet, berth: &CeleryBerth) {
     assert_eq!(output("enrich"), json!({ "enriched": input, "seen": { "first": "from Rust" } }));
     assert_eq!(output("second"), json!({ "read": input }));
     assert_eq!(output("book"), "R-7 booked for 1.5");
-    assert_eq!(output("gather"), json!(["R-7 booked for 1.5"]), "a parent's output is an argument, as in a chain");
+    assert_eq!(
+        output("gather"),
+        json!([{ "read": input }, "R-7 booked for 1.5"]),
+        "outputs of the parents in their order"
+    );
     fleet.stop().await;
 }
 

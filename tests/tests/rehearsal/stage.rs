@@ -239,8 +239,8 @@ impl Memory {
         pythons + rusts
     }
 
-    /// Prints a table for the manual.
-    pub(crate) fn print(&self, sent: &Sent, took: Duration) {
+    /// The table of the manual.
+    pub(crate) fn table(&self, sent: &Sent, took: Duration) -> String {
         #[expect(clippy::cast_precision_loss, reason = "tenths of a MiB are all that is shown")]
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let mut table =
@@ -248,6 +248,8 @@ impl Memory {
         for (step, pythons, python, rusts, rust) in &self.steps {
             writeln!(table, "| {step} | {pythons} | {:.0} | {rusts} | {:.1} |", mib(*python), mib(*rust)).unwrap();
         }
-        println!("{table}\n{} tasks in {:.0} s, none lost, none recorded twice", sent.sums.len(), took.as_secs_f64());
+        let (tasks, seconds) = (sent.sums.len(), took.as_secs_f64());
+        writeln!(table, "\n{tasks} tasks in {seconds:.0} s, none lost, none recorded twice").unwrap();
+        table
     }
 }
