@@ -37,6 +37,9 @@ pub struct Job {
     /// How a Celery worker is asked to do it, for a task that is one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub celery: Option<CeleryTask>,
+    /// The task's parents in the order of the workflow, where a Celery worker is called with what they left. Empty otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
     /// The queue that the job is published to.
     pub queue: String,
     /// The worker that has the run's files, in a sticky workflow: it should have the job if it has room for it.

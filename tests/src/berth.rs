@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backends::stack::{self, Database};
 use clap::Parser;
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
@@ -253,6 +253,14 @@ pub(crate) async fn delete_queues(amqp: &str, prefix: &str, own: Vec<String>) {
     for queue in backends::fleet::topology(1).queues.into_iter().chain(own) {
         channel.queue_delete(format!("{prefix}{queue}").into(), QueueDeleteOptions::default()).await.unwrap();
     }
+}
+
+/// Celery makes an exchange for each queue. What is not there counts as deleted.
+pub(crate) async fn delete_queue_of_celery(amqp: &str, name: &str) {
+    let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+    channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
 }
 
 async fn drop_schema(url: &str, schema: &str) {

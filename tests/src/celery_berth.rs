@@ -4,7 +4,7 @@ use backends::celery::Settings;
 use backends::engines::Engine;
 
 use crate::Servers;
-use crate::berth::{aside, delete_queues};
+use crate::berth::{aside, delete_queue_of_celery, delete_queues};
 
 /// Queues with names that nobody else uses, given back when it is dropped.
 pub struct CeleryBerth {
@@ -33,6 +33,16 @@ impl CeleryBerth {
         &self.settings
     }
 
+    fn prefix(&self) -> &str {
+        self.settings.celery_queue_prefix.trim_end_matches("celery.")
+    }
+
+    /// The queue of the Python application, by a name that a workflow may use.
+    #[must_use]
+    pub fn python(&self) -> String {
+        format!("{}-python", self.prefix().trim_end_matches('.'))
+    }
+
     /// What starts tasks there and takes them.
     ///
     /// # Panics
@@ -45,9 +55,14 @@ impl CeleryBerth {
 
 impl Drop for CeleryBerth {
     fn drop(&mut self) {
-        let prefix = self.settings.celery_queue_prefix.trim_end_matches("celery.").to_owned();
+        let (prefix, python) = (self.prefix().to_owned(), self.python());
         let (url, queues) = (self.settings.celery_url.clone().unwrap_or_default(), std::mem::take(&mut self.queues));
-        let given_back = std::panic::catch_unwind(|| aside(async move { delete_queues(&url, &prefix, queues).await }));
+        let given_back = std::panic::catch_unwind(|| {
+            aside(async move {
+                delete_queues(&url, &prefix, queues).await;
+                delete_queue_of_celery(&url, &python).await;
+            });
+        });
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
     }
 }

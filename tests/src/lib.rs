@@ -8,7 +8,9 @@ pub mod errands;
 #[cfg(feature = "hatchet")]
 pub mod hatchet_server;
 pub mod inngest_server;
+pub mod peer;
 pub mod receiver;
+pub mod seven;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 pub mod walker;

@@ -24,6 +24,8 @@ mod front;
 mod harness;
 #[path = "fleet/hostile.rs"]
 mod hostile;
+#[path = "fleet/mixed.rs"]
+mod mixed;
 #[path = "fleet/own_queues.rs"]
 mod own_queues;
 #[path = "fleet/pipeline.rs"]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::message::WIRE_VERSION;
-use protocol::workflow::{OnFailure, TaskSpec};
+use protocol::workflow::{Arguments, OnFailure, TaskSpec};
 use protocol::{Job, Payload, TaskError, TaskOutput, TaskRunId, TaskState};
 
 use crate::{Run, TaskRun};
@@ -23,6 +23,7 @@ impl Run {
             return None;
         }
         let spec = self.workflow.spec(&task_run.task)?;
+        let called_with_parents = spec.celery.as_ref().is_some_and(|call| call.arguments == Arguments::Parents);
         Some(Job {
             v: WIRE_VERSION,
             run_id: self.id,
@@ -32,6 +33,7 @@ impl Run {
             task: task_run.task.clone(),
             backend: self.backend,
             celery: spec.celery.clone(),
+            parents: if called_with_parents { spec.parents.clone() } else { Vec::new() },
             queue: spec.queue.clone(),
             preferred: self.preferred_worker(task_run, spec),
             index: task_run.index,

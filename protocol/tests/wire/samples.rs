@@ -106,6 +106,7 @@ fn job() -> Job {
         task: "chunk-embed".to_owned(),
         backend: protocol::Backend::default(),
         celery: None,
+        parents: Vec::new(),
         queue: queues::FILE_PROCESSING.to_owned(),
         preferred: None,
         index: None,

@@ -51,6 +51,8 @@ macro_rules! task {
     };
 }
 
+pub(crate) use task;
+
 task!(First, "first");
 task!(Second, "second");
 task!(Third, "third");

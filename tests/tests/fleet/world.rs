@@ -87,6 +87,14 @@ impl World {
         Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Celery(CeleryBerth::take(queues)))
     }
 
+    /// Celery's place in it, if it has one.
+    pub(crate) fn celery_berth(&self) -> Option<&CeleryBerth> {
+        match self {
+            Self::Elsewhere(_, Elsewhere::Celery(berth)) => Some(berth),
+            _ => None,
+        }
+    }
+
     #[cfg(feature = "temporal")]
     pub(crate) fn temporal() -> Self {
         Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Temporal(specs::temporal::Server::start()))

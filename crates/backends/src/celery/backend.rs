@@ -83,7 +83,10 @@ fn called(message: Message, job: &Job, arguments: Arguments) -> Message {
             }
             other => message.args([other]),
         },
-        Arguments::Parents => message.args(job.outputs.values().map(left_behind)),
+        // One whose failure is tolerated left nothing, and keeps its place.
+        Arguments::Parents => {
+            message.args(job.parents.iter().map(|parent| job.outputs.get(parent).map_or(Value::Null, left_behind)))
+        }
     }
 }
 
