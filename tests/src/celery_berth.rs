@@ -1,5 +1,7 @@
 //! Queues of a spec's own at Celery's broker.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests say where they stopped")]
+
 use backends::celery::Settings;
 use backends::engines::Engine;
 
@@ -21,6 +23,7 @@ impl CeleryBerth {
             celery_url: Some(Servers::shared().amqp),
             celery_queue_prefix: format!("spec-{id}.celery."),
             celery_replies: format!("spec-{id}.celery-replies"),
+            ..Settings::default()
         };
         let own = queues.into_iter().map(|queue| format!("celery.{queue}"));
         let queues = own.chain(["celery-replies".to_owned()]).collect();
@@ -31,6 +34,12 @@ impl CeleryBerth {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The name of one of its queues at the broker.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> String {
+        format!("{}{name}", self.settings.celery_queue_prefix)
     }
 
     /// What starts tasks there and takes them.
@@ -47,7 +56,22 @@ impl Drop for CeleryBerth {
     fn drop(&mut self) {
         let prefix = self.settings.celery_queue_prefix.trim_end_matches("celery.").to_owned();
         let (url, queues) = (self.settings.celery_url.clone().unwrap_or_default(), std::mem::take(&mut self.queues));
-        let given_back = std::panic::catch_unwind(|| aside(async move { delete_queues(&url, &prefix, queues).await }));
+        let given_back = std::panic::catch_unwind(|| {
+            aside(async move {
+                delete_exchanges(&url, &prefix, &queues).await;
+                delete_queues(&url, &prefix, queues).await;
+            });
+        });
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
+    }
+}
+
+/// Python's clients make an exchange for every queue that they send to, by its name.
+async fn delete_exchanges(amqp: &str, prefix: &str, queues: &[String]) {
+    let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for queue in queues {
+        let name = format!("{prefix}{queue}");
+        channel.exchange_delete(name.into(), lapin::options::ExchangeDeleteOptions::default()).await.unwrap();
     }
 }
