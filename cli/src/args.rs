@@ -8,6 +8,7 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use crate::backends::Backends;
 use crate::cancel::Cancel;
+use crate::celery::Celery;
 use crate::compare::Compare;
 use crate::events::Events;
 use crate::logs::Logs;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show who executes workflows, and choose where new runs go.
     Backends(Backends),
+    /// Read an application of Celery into configuration of ours.
+    Celery(Celery),
     /// Compare how backends fared: times, failures, costs, answers.
     Compare(Compare),
     /// Look at a running fleet: its processes, queues, tasks and dead letters.

@@ -116,7 +116,9 @@ impl Embedded {
             coordination: Arc::clone(&coordination),
         };
         let served: Vec<Arc<dyn Host>> = engines.iter().filter_map(|engine| engine.host.clone()).collect();
-        let hosts = Hosts::new(served, Intake::new(Arc::new(fleet.clone())));
+        let intake = Intake::new(Arc::new(fleet.clone()));
+        let intake = intake.with_servers(Arc::clone(&objects), Arc::clone(&coordination));
+        let hosts = Hosts::new(served, intake);
         let (ports, config) = (hosts.ports(ports), worker_config(engine, grace));
         let serving = hosts::serving(&config);
         let resolver = InProcessResolver::new(webhooks.clone(), adapters.clone());

@@ -8,6 +8,7 @@ mod answers;
 mod args;
 mod backends;
 mod cancel;
+mod celery;
 mod client;
 mod compare;
 mod dead_letters;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         args::Command::Usage(command) => usage::main(&command),
         args::Command::Runs(command) => runs::main(&command),
         args::Command::Backends(command) => backends::main(&command),
+        args::Command::Celery(command) => celery::main(&command),
         args::Command::Compare(command) => compare::main(&command),
         args::Command::Signal(command) => signal::main(&command),
         args::Command::Inspect(command) => inspect::main(command),

@@ -8,6 +8,8 @@ mod adapters;
 mod again;
 #[path = "support/backends.rs"]
 mod backends;
+#[path = "support/celery_import.rs"]
+mod celery_import;
 #[path = "support/compat.rs"]
 mod compat;
 #[path = "support/compat_manual.rs"]

@@ -76,6 +76,44 @@ pub struct Job {
     pub queued_at: Timestamp,
 }
 
+impl Job {
+    /// A job that belongs to no run: somebody who knows no runs waits for its outcome, and no ledger hears of it. First attempt,
+    /// no retries, limits as usual; its ids are new.
+    #[must_use]
+    pub fn of_no_run(task: impl Into<String>, queue: impl Into<String>, input: Value, now: Timestamp) -> Self {
+        Self {
+            v: WIRE_VERSION,
+            run_id: RunId::new(),
+            task_run_id: TaskRunId::new(),
+            tenant: TenantId::default_tenant(),
+            workflow: String::new(),
+            task: task.into(),
+            backend: Backend::default(),
+            celery: None,
+            queue: queue.into(),
+            preferred: None,
+            index: None,
+            map_over: None,
+            attempt: 1,
+            retries_left: 0,
+            input: Payload::Inline(input),
+            outputs: BTreeMap::new(),
+            parents: Vec::new(),
+            errors: BTreeMap::new(),
+            state: Value::Null,
+            timeouts: Timeouts::default(),
+            deadline_at: None,
+            queued_at: now,
+        }
+    }
+
+    /// Whether it belongs to a run: then it is one of a workflow, and workflows have names.
+    #[must_use]
+    pub fn is_of_a_run(&self) -> bool {
+        !self.workflow.is_empty()
+    }
+}
+
 /// How an attempt ended: what a handler returns, after the runner added what only it knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

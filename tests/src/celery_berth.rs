@@ -1,5 +1,7 @@
 //! Queues of a spec's own at Celery's broker.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests say where they stopped")]
+
 use backends::celery::Settings;
 use backends::engines::Engine;
 
@@ -21,6 +23,7 @@ impl CeleryBerth {
             celery_url: Some(Servers::shared().amqp),
             celery_queue_prefix: format!("spec-{id}.celery."),
             celery_replies: format!("spec-{id}.celery-replies"),
+            ..Settings::default()
         };
         let own = queues.into_iter().map(|queue| format!("celery.{queue}"));
         let queues = own.chain(["celery-replies".to_owned()]).collect();
@@ -43,6 +46,12 @@ impl CeleryBerth {
         format!("{}-python", self.prefix().trim_end_matches('.'))
     }
 
+    /// The name of one of its queues at the broker.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> String {
+        format!("{}{name}", self.settings.celery_queue_prefix)
+    }
+
     /// What starts tasks there and takes them.
     ///
     /// # Panics
@@ -59,10 +68,21 @@ impl Drop for CeleryBerth {
         let (url, queues) = (self.settings.celery_url.clone().unwrap_or_default(), std::mem::take(&mut self.queues));
         let given_back = std::panic::catch_unwind(|| {
             aside(async move {
+                delete_exchanges(&url, &prefix, &queues).await;
                 delete_queues(&url, &prefix, queues).await;
                 delete_queue_of_celery(&url, &python).await;
             });
         });
         assert!(given_back.is_ok() || std::thread::panicking(), "something was left behind at the broker");
+    }
+}
+
+/// Python's clients make an exchange for every queue that they send to, by its name.
+async fn delete_exchanges(amqp: &str, prefix: &str, queues: &[String]) {
+    let connection = lapin::Connection::connect(amqp, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for queue in queues {
+        let name = format!("{prefix}{queue}");
+        channel.exchange_delete(name.into(), lapin::options::ExchangeDeleteOptions::default()).await.unwrap();
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backends::desk::{Desk, NoDesk};
 use backends::engines::Engines;
 use backends::fleet::Fleet;
 use backends::host::{Host, Intake, Serving};
@@ -169,9 +170,10 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
         let served: Vec<Arc<dyn Host>> = engines.iter().filter_map(|engine| engine.host.clone()).collect();
         let hosts = match served.is_empty() {
             true => None,
-            false => Some(Hosts::new(served, Intake::new(flags.resolving.desk().map_err(anyhow::Error::msg)?))),
+            false => Some(hosts_of(served, &flags, &stack)?),
         };
         let worker = worker(process, config, &flags, &stack, (traces, hosts.as_ref())).await?;
+        check_called(&flags, &worker)?;
         in_flight = worker.in_flight();
         let stop = token();
         tasks.spawn("jobs", OnFailure::Stop, async move { Ok(run_worker(worker, hosts, &serving, stop).await?) });
@@ -198,6 +200,31 @@ async fn run(process: Process, flags: Flags, shutdown: Shutdown) -> anyhow::Resu
     exporter.close().await;
     stack.close().await;
     Ok(ended?)
+}
+
+/// What serves other engines. Those that hand out whole jobs need no dispatcher.
+fn hosts_of(served: Vec<Arc<dyn Host>>, flags: &Flags, stack: &Stack) -> anyhow::Result<Hosts> {
+    let desk: Arc<dyn Desk> = match flags.resolving.desk() {
+        Ok(desk) => desk,
+        Err(reason) if served.iter().any(|host| host.needs_desk()) => return Err(anyhow::Error::msg(reason)),
+        Err(reason) => Arc::new(NoDesk(reason)),
+    };
+    let intake = Intake::new(desk).with_servers(Arc::clone(&stack.objects), Arc::clone(&stack.coordination));
+    Ok(Hosts::new(served, intake))
+}
+
+/// Finds out before a task arrives whether its handler is here.
+fn check_called(flags: &Flags, worker: &Worker) -> anyhow::Result<()> {
+    let tasks = worker.tasks();
+    for (name, task) in &flags.engines.celery.celery_task {
+        if !tasks.contains(&task.as_str()) {
+            anyhow::bail!(
+                "--celery-task {name}={task}: this worker has no handler for {task:?}; it serves {}",
+                tasks.join(", ")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Works until `stop`, for other engines too where there are any.

@@ -54,6 +54,10 @@ impl Reporter {
     }
 
     fn report_at(&self, job: &Job, at: Timestamp, event: LifecycleEvent) {
+        // Events are on record under their run.
+        if !job.is_of_a_run() {
+            return;
+        }
         let lifecycle = Lifecycle {
             v: WIRE_VERSION,
             run_id: job.run_id,

@@ -275,7 +275,7 @@ impl Runner {
         }
     }
 
-    fn served(&self) -> Vec<&str> {
+    pub(crate) fn served(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.handlers.keys().copied().collect();
         names.sort_unstable();
         names

@@ -136,6 +136,12 @@ impl Worker {
         Builder { ports, config, autoscale: None, sticky: false, limits, traces, handlers: HashMap::new() }
     }
 
+    /// The names of the tasks that it serves, in alphabetical order.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<&str> {
+        self.runner.served()
+    }
+
     /// Tells how many jobs it runs, also while it does.
     #[must_use]
     pub fn in_flight(&self) -> InFlight {

@@ -4,8 +4,12 @@
 //! queue of that name, where Python's workers take it, and its result comes back by message. Every other task of a run on this
 //! backend goes to a queue of ours, as the one Celery task [`TASK`] that carries the whole job; workers of ours do it, and its
 //! outcome goes the usual way. So a workflow can have tasks of both kinds, on any backend.
+//!
+//! Beside that, handlers of our workers can be tasks of a Celery application ([`Settings::celery_task`]): its clients send them
+//! as any other, in chains and chords too, and get their results. Those belong to no run, and the ledger does not hear of them.
 
 mod backend;
+mod called;
 mod collector;
 mod host;
 mod id;

@@ -87,3 +87,25 @@ pub struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the dispatcher cannot be asked: {0}")]
 pub struct Away(pub String);
+
+/// Nobody: for workers that host no engine whose tasks are begun at a desk.
+#[derive(Clone, Debug)]
+pub struct NoDesk(
+    /// Why there is none.
+    pub String,
+);
+
+#[async_trait]
+impl Desk for NoDesk {
+    async fn begin(&self, _: &Turn) -> Result<Begun, Away> {
+        Err(Away(self.0.clone()))
+    }
+
+    async fn report(&self, _: Callback) -> Result<Standing, Away> {
+        Err(Away(self.0.clone()))
+    }
+
+    async fn workflows(&self) -> Result<Vec<Arc<Workflow>>, Away> {
+        Err(Away(self.0.clone()))
+    }
+}

@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Begun, Desk, Standing, Turn};
 use crate::port::Error;
+use calls::{Calls, Means};
+
+mod calls;
 
 /// How long before an engine asks again when nobody could be asked, or somebody else has the attempt in hand.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,6 +33,11 @@ pub const PASSED_ON: &str = "passed-on";
 pub trait Host: Send + Sync {
     /// Of which engine.
     fn name(&self) -> Name;
+
+    /// Whether it asks the desk of the intake. One whose engine hands out whole jobs does not.
+    fn needs_desk(&self) -> bool {
+        true
+    }
 
     /// Takes tasks of these queues and passes each through [`Intake::serve`], until `stop`; then takes no more and returns
     /// when those in hand have ended. Losing the engine is no end: it reconnects.
@@ -71,6 +79,8 @@ pub struct Intake {
     desk: Arc<dyn Desk>,
     lines: Arc<Mutex<HashMap<String, Line>>>,
     in_hand: Arc<Mutex<HashMap<Attempt, InHand>>>,
+    calls: Calls,
+    means: Option<Means>,
     closed: CancellationToken,
 }
 
@@ -103,7 +113,14 @@ impl Intake {
     /// An intake that asks this desk.
     #[must_use]
     pub fn new(desk: Arc<dyn Desk>) -> Self {
-        Self { desk, lines: Arc::default(), in_hand: Arc::default(), closed: CancellationToken::new() }
+        Self {
+            desk,
+            lines: Arc::default(),
+            in_hand: Arc::default(),
+            calls: Calls::default(),
+            means: None,
+            closed: CancellationToken::new(),
+        }
     }
 
     /// The desk that it asks.
@@ -141,18 +158,22 @@ impl Intake {
     /// Has a job done by the worker and returns what the worker made of its delivery; `None` when it dropped it. For an engine
     /// that hands out whole jobs, whose outcomes go the usual way.
     pub async fn hand_in(&self, job: &Job) -> Option<Verdict> {
-        let id = format!("{}:{}", job.task_run_id, job.attempt);
-        // There is no queue that it could be passed on to: what is not served here fails by name, and its engine tries again.
-        let message =
-            Message::new(job.queue.clone(), id, protocol::wire::encode(job)).header(PASSED_ON, u32::MAX.to_string());
         let (settled, verdict) = oneshot::channel();
-        let delivery = Delivery::new(message, 0, Box::new(Settling(settled)));
-        self.line(&job.queue).sender.send(delivery).ok()?;
+        self.deliver(job, Box::new(Settling(settled)))?;
         tokio::select! {
             verdict = verdict => verdict.ok(),
             // Whoever has it in hand has settled it by then.
             () = self.closed.cancelled() => None,
         }
+    }
+
+    /// Puts a job among those of its queue; `None` when nobody takes any more.
+    fn deliver(&self, job: &Job, settle: Box<dyn Settle>) -> Option<()> {
+        let id = format!("{}:{}", job.task_run_id, job.attempt);
+        // There is no queue that it could be passed on to: what is not served here fails by name, and its engine tries again.
+        let message =
+            Message::new(job.queue.clone(), id, protocol::wire::encode(job)).header(PASSED_ON, u32::MAX.to_string());
+        self.line(&job.queue).sender.send(Delivery::new(message, 0, settle)).ok()
     }
 
     /// The worker has ended and takes nothing more: what is handed in goes back to its engine.
@@ -172,7 +193,7 @@ impl Intake {
     }
 
     fn is_idle(&self) -> bool {
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).is_empty() && self.calls.is_empty()
     }
 
     fn is_in_hand(&self, callback: &Callback) -> bool {
@@ -307,9 +328,10 @@ impl Broker for Hosting {
                 rest.push(message);
                 continue;
             };
-            let (hosted, others): (Vec<_>, Vec<_>) =
-                callbacks.into_iter().partition(|callback| self.intake.is_in_hand(callback));
-            if hosted.is_empty() {
+            let all = callbacks.len();
+            let expected = callbacks.into_iter().filter(|callback| !self.intake.calls.keep(callback));
+            let (hosted, others): (Vec<_>, Vec<_>) = expected.partition(|callback| self.intake.is_in_hand(callback));
+            if others.len() == all {
                 rest.push(message);
                 continue;
             }

@@ -54,13 +54,15 @@ pub struct Retry {
     pub reason: Option<Failure>,
     /// Another limit than [`TaskOptions::max_retries`], for this time.
     pub max_retries: Option<u32>,
+    /// What the next try finds in [`Task::headers`], besides what was there before.
+    pub headers: Map<String, Value>,
 }
 
 impl Retry {
     /// Tries again after a while, because of something.
     #[must_use]
     pub fn after(countdown: Duration, reason: Failure) -> Self {
-        Self { countdown: Some(countdown), reason: Some(reason), max_retries: None }
+        Self { countdown: Some(countdown), reason: Some(reason), ..Self::default() }
     }
 }
 

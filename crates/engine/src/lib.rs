@@ -23,4 +23,5 @@ pub use again::NotAgain;
 pub use apply::{apply, apply_all};
 pub use event::Event;
 pub use fan_out::MAX_FAN_OUT;
+pub use retry::pause;
 pub use run::{Run, TaskRun};

@@ -98,11 +98,8 @@ impl Machine<'_> {
         if !again {
             return self.fail(position, error);
         }
-        let spread = retry::spread(task_run.id, task_run.attempt);
-        let delay = match after_ms {
-            Some(after_ms) => retry::asked_for(after_ms, policy, spread),
-            None => retry::delay(policy, error.class, task_run.failures, spread),
-        };
+        let attempt = (task_run.id, task_run.attempt);
+        let delay = retry::pause(policy, error.class, after_ms, task_run.failures, attempt);
         let task_run = self.change(position);
         task_run.failures += 1;
         task_run.error = Some(error);

@@ -8,11 +8,28 @@ use protocol::{ErrorClass, TaskRunId};
 /// No provider is obeyed when it asks for a longer pause than this.
 const LONGEST_ASKED_FOR_MS: f64 = 24.0 * 3_600_000.0;
 
+/// How long a task waits after an attempt that failed like this and was preceded by `earlier` failures. `asked_for_ms` is what
+/// a provider asked for. Public for those who keep the books of a task elsewhere and want our pauses all the same.
+#[must_use]
+pub fn pause(
+    policy: &RetryPolicy,
+    class: ErrorClass,
+    asked_for_ms: Option<u64>,
+    earlier: u32,
+    (task, attempt): (TaskRunId, u32),
+) -> Duration {
+    let spread = spread(task, attempt);
+    match asked_for_ms {
+        Some(after_ms) => asked_for(after_ms, policy, spread),
+        None => delay(policy, class, earlier, spread),
+    }
+}
+
 /// The delay after a failed attempt that was preceded by `earlier` failures.
 ///
 /// The class picks the curve, the policy's cap limits every curve, and jitter takes away up to its share: a `spread`
 /// of 0 leaves the whole delay, one towards 1 the shortest.
-pub(crate) fn delay(policy: &RetryPolicy, class: ErrorClass, earlier: u32, spread: f64) -> Duration {
+fn delay(policy: &RetryPolicy, class: ErrorClass, earlier: u32, spread: f64) -> Duration {
     let ms = match class {
         ErrorClass::RateLimited | ErrorClass::Unavailable => 60_000.0 * power(2.0, earlier),
         ErrorClass::Server => 30_000.0 * (f64::from(earlier) + 1.0),
@@ -24,13 +41,13 @@ pub(crate) fn delay(policy: &RetryPolicy, class: ErrorClass, earlier: u32, sprea
 
 /// The delay after a failure for which the provider named one (`Retry-After`); the policy's cap does not apply.
 /// Jitter only adds to it, so that nobody comes back too early and yet not everybody at once.
-pub(crate) fn asked_for(after_ms: u64, policy: &RetryPolicy, spread: f64) -> Duration {
+fn asked_for(after_ms: u64, policy: &RetryPolicy, spread: f64) -> Duration {
     whole_ms((after_ms as f64 * (1.0 + jitter(policy) * spread)).min(LONGEST_ASKED_FOR_MS))
 }
 
 /// Where in the jitter an attempt lies, from 0 to below 1: a hash of what identifies it (SplitMix64), so that the
 /// decision is the same when it is repeated and yet differs between tasks that failed together.
-pub(crate) fn spread(id: TaskRunId, attempt: u32) -> f64 {
+fn spread(id: TaskRunId, attempt: u32) -> f64 {
     let (high, low) = id.as_uuid().as_u64_pair();
     let mixed = [low, u64::from(attempt)].into_iter().fold(mix(high), |hash, word| mix(hash ^ word));
     // The upper 53 bits are what a double holds exactly.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use celery::{ClientConfig, ReplyTo};
 use clap::Args;
 
-use super::{Celery, CeleryHost, CeleryReplies};
+use super::host::Called;
+use super::{Celery, CeleryHost, CeleryReplies, TASK};
 use crate::engines::Engine;
 use crate::port::Error;
 
@@ -22,6 +23,26 @@ pub struct Settings {
     /// The queue that results of Celery's workers come back to. Fleets that share a broker need one each.
     #[arg(long, value_name = "NAME", env = "FLOTILLA_CELERY_REPLIES", default_value = "flotilla.celery-replies")]
     pub celery_replies: String,
+    /// Workers: have a handler of this worker do a task of a Celery application, whose clients send it as any other:
+    /// NAME=TASK. Several, separated by commas.
+    #[arg(long, value_name = "NAME=TASK", env = "FLOTILLA_CELERY_TASKS", value_delimiter = ',', value_parser = called,
+          requires = "celery_url", requires = "celery_serve")]
+    pub celery_task: Vec<(String, String)>,
+    /// Workers: the queues of a Celery application to consume for that, by their very names. Tasks without a --celery-task
+    /// are rejected there, so they should be queues that only those are sent to. Several, separated by commas.
+    #[arg(
+        long,
+        value_name = "QUEUES",
+        env = "FLOTILLA_CELERY_SERVE",
+        value_delimiter = ',',
+        requires = "celery_url",
+        requires = "celery_task"
+    )]
+    pub celery_serve: Vec<String>,
+    /// Workers: where results of such tasks are kept, for an application whose result_backend is this Redis; chords need it.
+    /// Without it they go to the queue that the client names: rpc://.
+    #[arg(long, value_name = "URL", env = "FLOTILLA_CELERY_RESULTS", hide_env_values = true)]
+    pub celery_results: Option<String>,
 }
 
 impl Settings {
@@ -39,7 +60,59 @@ impl Settings {
         };
         let backend = Celery::new(client, self.celery_queue_prefix.clone());
         let replies = CeleryReplies::new(backend.clone(), self.celery_replies.clone());
-        let host = CeleryHost::new(url.clone(), self.celery_queue_prefix.clone());
+        let called = Called {
+            tasks: self.celery_task.clone(),
+            queues: self.celery_serve.clone(),
+            results: self.celery_results.clone(),
+        };
+        let host = CeleryHost::new(url.clone(), self.celery_queue_prefix.clone(), called);
         Ok(Some(Engine { backend: Arc::new(backend), host: Some(Arc::new(host)), collector: Some(Arc::new(replies)) }))
+    }
+}
+
+/// `NAME=TASK`
+fn called(text: &str) -> Result<(String, String), String> {
+    let (name, task) = text.split_once('=').ok_or("write NAME=TASK: the name in Celery, and the handler's task")?;
+    let (name, task) = (name.trim(), task.trim());
+    match () {
+        () if name.is_empty() || task.is_empty() => Err("neither NAME nor TASK may be empty".to_owned()),
+        () if name == TASK => Err(format!("{TASK} is the task that carries jobs of runs")),
+        () => Ok((name.to_owned(), task.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        celery: Settings,
+    }
+
+    #[test]
+    fn tasks_of_celery_are_paired_with_handlers() {
+        let flags = ["test", "--celery-url", "amqp://localhost", "--celery-serve", "docs,slow"];
+        let flags = flags.into_iter().chain(["--celery-task", "app.read=read-document,app.sum=sum"]);
+        let settings = Line::try_parse_from(flags).unwrap().celery;
+        let pair = |name: &str, task: &str| (name.to_owned(), task.to_owned());
+        assert_eq!(settings.celery_task, [pair("app.read", "read-document"), pair("app.sum", "sum")]);
+        assert_eq!(settings.celery_serve, ["docs", "slow"]);
+    }
+
+    #[test]
+    fn what_could_not_work_is_refused_at_once() {
+        for flags in [
+            &["--celery-task", "a=b"][..],
+            &["--celery-url", "amqp://localhost", "--celery-task", "a=b"],
+            &["--celery-url", "amqp://localhost", "--celery-serve", "docs"],
+            &["--celery-url", "amqp://localhost", "--celery-serve", "docs", "--celery-task", "a"],
+            &["--celery-url", "amqp://localhost", "--celery-serve", "docs", "--celery-task", "flotilla.task=b"],
+        ] {
+            assert!(Line::try_parse_from(["test"].iter().chain(flags)).is_err(), "{flags:?}");
+        }
     }
 }

@@ -115,7 +115,8 @@ impl Shared {
         }
         let countdown = SignedDuration::try_from(retry.countdown.unwrap_or(options.retry_delay));
         let eta = Timestamp::now().saturating_add(countdown.unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
-        let again = Message { retries: message.retries + 1, eta: Some(eta), ..message.clone() };
+        let mut again = Message { retries: message.retries + 1, eta: Some(eta), ..message.clone() };
+        again.extra.extend(retry.headers);
         match self.sender.to_queue(&request.queue, &again.encode(), again.eta).await {
             Ok(()) => {}
             Err(error) if error.is_passing() && options.acks_late => return hand_back(request, &error).await,
