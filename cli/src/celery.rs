@@ -153,10 +153,10 @@ fn parse(text: &str) -> anyhow::Result<Application> {
 
 fn check_folder(folder: &Path) -> anyhow::Result<()> {
     match std::fs::read_dir(folder) {
-        Ok(mut entries) if entries.next().is_some() => {
-            bail!("{} is not empty: name another folder, or remove it", folder.display())
-        }
-        Ok(_) => Ok(()),
+        Ok(entries) => match entries.count() {
+            0 => Ok(()),
+            _ => bail!("{} is not empty: name another folder, or remove it", folder.display()),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("{} cannot be used", folder.display())),
     }
