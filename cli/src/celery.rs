@@ -31,7 +31,7 @@ pub(crate) struct Celery {
 /// What to do about an application of Celery.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read an application's queues, routes, tasks and beat into configuration of ours, and tell what has no counterpart.
+    /// Read an application's configuration into ours, and tell what has no counterpart.
     Import(Import),
 }
 
@@ -39,23 +39,28 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flotilla celery import --app proj.celery:app                     a table of findings, and all of it as JSON
-  flotilla celery import --app proj.celery:app --out flotilla/     the same as files
+  flotilla celery import --app proj.celery:app                  findings as a table, all of it as JSON
+  flotilla celery import --app proj.celery:app --out flotilla/  the same as files
   flotilla celery import --app proj.celery:app --python .venv/bin/python
-  flotilla celery import --print-script > introspect.py            for another machine: python introspect.py proj.celery:app > app.json
-  flotilla celery import --from app.json --json | jq '.findings[] | select(.fit == \"no_counterpart\")'
+  flotilla celery import --app proj.celery:app --json | jq '.findings[] | select(.fit != \"same\")'
 
-The application is imported by its own Python, from the current folder, as `celery -A` does; nothing connects to its broker
-and nothing is changed. Passwords are left out of everything that is written.
+Where the application lives on another machine:
+  flotilla celery import --print-script > introspect.py
+  python introspect.py proj.celery:app > app.json               there
+  flotilla celery import --from app.json --out flotilla/        here
+
+The application is imported by its own Python, from the current folder, as `celery -A` does.
+Nothing connects to its broker, and nothing is changed. Passwords are left out of what is written.
 
 What --out DIR holds:
-  flotilla.env      variables for our processes; put the passwords in
-  workers.json      for each queue: the handlers to write and the flags to serve it with, under Celery's names
-  workflows/        for each task: a workflow that has Celery's workers do it, until a handler does
-  schedules/        entries of beat that have a counterpart: bodies for PUT /api/v1/schedules/NAME
-  findings.json     setting by setting: the same, different, or no counterpart, with advice
+  flotilla.env   variables for our processes; put the passwords in
+  workers.json   for each queue: handlers to write, and flags that serve it under Celery's names
+  workflows/     for each task: a workflow that has Celery's workers do it until a handler does
+  schedules/     entries of beat that have a counterpart, for PUT /api/v1/schedules/NAME
+  findings.json  each setting: the same, different, or no counterpart, with advice
 
-Without --out the table goes to standard error and one JSON object with the same parts to standard output.
+Without --out the table goes to standard error, and one JSON object with the same parts to
+standard output.
 
 Exit codes: 0 read, whatever was found · 1 failed · 2 bad usage, or nothing that can be read")]
 struct Import {
@@ -153,10 +158,10 @@ fn parse(text: &str) -> anyhow::Result<Application> {
 
 fn check_folder(folder: &Path) -> anyhow::Result<()> {
     match std::fs::read_dir(folder) {
-        Ok(mut entries) if entries.next().is_some() => {
-            bail!("{} is not empty: name another folder, or remove it", folder.display())
-        }
-        Ok(_) => Ok(()),
+        Ok(entries) => match entries.count() {
+            0 => Ok(()),
+            _ => bail!("{} is not empty: name another folder, or remove it", folder.display()),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("{} cannot be used", folder.display())),
     }

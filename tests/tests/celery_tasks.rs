@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a spec that cannot go on should say where it stopped")]
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LARGE: usize = 100_000;
 
 /// What an order may say.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Order {
     #[serde(default)]
     text: String,
@@ -115,6 +114,8 @@ impl Serving {
                 ("orders.lost".to_owned(), "lost".to_owned()),
             ],
             celery_serve: vec![place.queue("rust")],
+            celery_default_queue: Some(place.queue("python")),
+            celery_route: vec![("orders.make*".to_owned(), place.queue("rust"))],
             ..place.settings().clone()
         };
         let engine = settings.open().unwrap().unwrap();
@@ -215,7 +216,7 @@ async fn a_handler_is_a_task_that_python_sends_and_gets_the_value_of() {
 async fn a_chain_goes_from_python_to_a_handler_and_back() {
     let serving = Serving::start();
     let _python = serving.python_worker();
-    assert_eq!(serving.drive(&["chained"]).await["chained"], json!(51.0), "(2 + 3) × 10 + 1");
+    assert_eq!(serving.drive(&["chained"]).await["chained"], json!([51.0, 301.0]), "(2 + 3) × 10 + 1");
     serving.stop().await;
 }
 

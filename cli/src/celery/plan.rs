@@ -133,6 +133,11 @@ fn environment(application: &Application) -> Vec<Variable> {
     set("FLOTILLA_CELERY_URL", amqp, password);
     let redis = application.text("result_backend").filter(|url| findings::is_redis(url));
     set("FLOTILLA_CELERY_RESULTS", redis.map(str::to_owned), password);
+    let default = application.text("task_default_queue").unwrap_or("celery");
+    set("FLOTILLA_CELERY_DEFAULT_QUEUE", (default != "celery").then(|| default.to_owned()), "");
+    let elsewhere = application.tasks.iter().filter(|task| application.queue_of(task) != default);
+    let routes: Vec<String> = elsewhere.map(|task| format!("{}={}", task.name, application.queue_of(task))).collect();
+    set("FLOTILLA_CELERY_ROUTES", (!routes.is_empty()).then(|| routes.join(",")), "");
     let seconds = |name| application.number(name).map(|seconds| (seconds.ceil() as u64).to_string());
     set("FLOTILLA_CONCURRENCY", seconds("worker_concurrency"), "");
     set("FLOTILLA_TIME_LIMIT", seconds("task_time_limit"), "");

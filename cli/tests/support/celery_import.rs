@@ -81,6 +81,8 @@ fn an_application_becomes_workers_workflows_schedules_and_an_environment() {
     let expected = [
         ("FLOTILLA_CELERY_URL", "amqp://shop@rabbit.example:5672/shop"),
         ("FLOTILLA_CELERY_RESULTS", "redis://@redis.example:6379/2"),
+        ("FLOTILLA_CELERY_DEFAULT_QUEUE", "shop"),
+        ("FLOTILLA_CELERY_ROUTES", "shop.documents.bill=documents,shop.documents.read=documents,shop.mail=mail"),
         ("FLOTILLA_CONCURRENCY", "6"),
         ("FLOTILLA_TIME_LIMIT", "300"),
         ("FLOTILLA_SOFT_TIME_LIMIT", "240"),

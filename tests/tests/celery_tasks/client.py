@@ -45,7 +45,10 @@ def large():
 
 
 def chained():
-    return get(chain(add.s(2, 3), make(), add.s(1)).delay())
+    back = get(chain(add.s(2, 3), make(), add.s(1)).delay())
+    # The second one's queue is known to the application's routes and to ours.
+    twice = get(chain(make(1, 2), make(), add.s(1)).delay())
+    return [back, twice]
 
 
 def refused():

@@ -40,7 +40,7 @@ pub(super) fn of(setting: &str, value: &Value) -> Verdict {
 /// Settings whose value does not matter.
 fn table(setting: &str) -> Verdict {
     match setting {
-        "task_default_queue" => same("the queue of tasks that no route names"),
+        "task_default_queue" => same("FLOTILLA_CELERY_DEFAULT_QUEUE"),
         "task_protocol" => same("protocol 2"),
         "worker_concurrency" => different("--concurrency", "tasks that wait cost next to nothing: it may be larger"),
         "worker_prefetch_multiplier" => different("1", "what is acknowledged late and fetched early would only wait"),

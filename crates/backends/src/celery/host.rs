@@ -30,6 +30,10 @@ pub(super) struct Called {
     pub(super) queues: Vec<String>,
     /// Where results go besides the queue that a message names.
     pub(super) results: Option<String>,
+    /// Where tasks go that come after one and that no route fits.
+    pub(super) default_queue: Option<String>,
+    /// Where those go whose name fits.
+    pub(super) routes: Vec<(String, String)>,
 }
 
 impl CeleryHost {
@@ -42,6 +46,8 @@ impl CeleryHost {
         let queues: Vec<String> = own.chain(self.called.queues.iter().cloned()).collect();
         let config = HostConfig::new(self.url.clone(), format!("{}@flotilla", serving.name));
         HostConfig {
+            default_queue: self.called.default_queue.clone().unwrap_or(config.default_queue.clone()),
+            routes: self.called.routes.clone(),
             concurrency: serving.concurrency,
             // Late acknowledgement, so what is fetched beyond the slots would only wait here.
             prefetch_multiplier: 1,

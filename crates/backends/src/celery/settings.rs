@@ -43,6 +43,14 @@ pub struct Settings {
     /// Without it they go to the queue that the client names: rpc://.
     #[arg(long, value_name = "URL", env = "FLOTILLA_CELERY_RESULTS", hide_env_values = true)]
     pub celery_results: Option<String>,
+    /// Workers: where tasks go that come after such a task and say no queue: the application's task_default_queue [default:
+    /// celery].
+    #[arg(long, value_name = "NAME", env = "FLOTILLA_CELERY_DEFAULT_QUEUE")]
+    pub celery_default_queue: Option<String>,
+    /// Workers: where some of those go instead: NAME=QUEUE, with * at the end of NAME for any rest; the first that fits. Several,
+    /// separated by commas.
+    #[arg(long, value_name = "NAME=QUEUE", env = "FLOTILLA_CELERY_ROUTES", value_delimiter = ',', value_parser = route)]
+    pub celery_route: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -64,6 +72,8 @@ impl Settings {
             tasks: self.celery_task.clone(),
             queues: self.celery_serve.clone(),
             results: self.celery_results.clone(),
+            default_queue: self.celery_default_queue.clone(),
+            routes: self.celery_route.clone(),
         };
         let host = CeleryHost::new(url.clone(), self.celery_queue_prefix.clone(), called);
         Ok(Some(Engine { backend: Arc::new(backend), host: Some(Arc::new(host)), collector: Some(Arc::new(replies)) }))
@@ -72,13 +82,19 @@ impl Settings {
 
 /// `NAME=TASK`
 fn called(text: &str) -> Result<(String, String), String> {
-    let (name, task) = text.split_once('=').ok_or("write NAME=TASK: the name in Celery, and the handler's task")?;
-    let (name, task) = (name.trim(), task.trim());
-    match () {
-        () if name.is_empty() || task.is_empty() => Err("neither NAME nor TASK may be empty".to_owned()),
-        () if name == TASK => Err(format!("{TASK} is the task that carries jobs of runs")),
-        () => Ok((name.to_owned(), task.to_owned())),
-    }
+    let pair = pair(text).ok_or("write NAME=TASK: the name in Celery, and the handler's task")?;
+    if pair.0 == TASK { Err(format!("{TASK} is the task that carries jobs of runs")) } else { Ok(pair) }
+}
+
+/// `NAME=QUEUE`
+fn route(text: &str) -> Result<(String, String), String> {
+    pair(text).ok_or_else(|| "write NAME=QUEUE: tasks of that name, and where they go".to_owned())
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, other) = text.split_once('=')?;
+    let (name, other) = (name.trim(), other.trim());
+    (!name.is_empty() && !other.is_empty()).then(|| (name.to_owned(), other.to_owned()))
 }
 
 #[cfg(test)]
