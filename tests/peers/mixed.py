@@ -1,6 +1,7 @@
 """Tasks of a Celery application, which know nothing of the fleet, as steps of its workflows."""
 
 import os
+import signal
 import time
 
 from celery import Celery
@@ -43,6 +44,14 @@ def moody(self, input, outputs):
     if self.request.retries < 2:
         raise OutOfPaper(self.request.retries)
     return self.request.retries
+
+
+@app.task(bind=True)
+def fall(self, input, outputs):
+    """Takes its process with it at the first attempt of the fleet, whose number ends its id."""
+    if self.request.id.endswith(".1"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "up again"
 
 
 @app.task

@@ -52,6 +52,7 @@ notes = redis.Redis.from_url(os.environ["SPEC_REDIS"])
 def work(self, *before, number, pause=0.02):
     """Adds its number to what the steps before it came to."""
     notes.hincrby(PREFIX + "tries", number, 1)
+    notes.hset(PREFIX + "begun", number, self.request.hostname)
     time.sleep(pause)
     sum_ = number + sum(sum(one) if isinstance(one, list) else one for one in before)
     notes.hsetnx(PREFIX + "effects", number, self.request.hostname)

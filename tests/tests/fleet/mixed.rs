@@ -128,6 +128,23 @@ async fn python_tries_again(world: &World) {
     fleet.stop().await;
 }
 
+async fn python_falls(world: &World) {
+    let berth = world.celery_berth().unwrap();
+    let _python = python(berth).await;
+    let fleet = TestFleet::start(world, steps).await;
+    let mut flow = alone(berth, "fall");
+    (flow.tasks[0].retry.max_attempts, flow.tasks[0].retry.base) = (2, Duration::from_millis(20));
+
+    let run = fleet.run(&flow, Value::Null).await;
+    let record = fleet.ends(run, RunState::Succeeded).await;
+
+    let task = &record.run.tasks[0];
+    assert_eq!(task.output, Some(Payload::Inline(json!("up again"))));
+    let outcomes: Vec<&str> = record.attempts[&task.id].iter().map(|attempt| attempt.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["retry", "done"]);
+    fleet.stop().await;
+}
+
 async fn python_maps(world: &World) {
     let berth = world.celery_berth().unwrap();
     let _python = python(berth).await;
@@ -209,6 +226,7 @@ claims! {
     a_run_on_the_fleet_may_have_steps_in_python: steps_alternate_beside in servers;
     an_exception_in_python_is_the_error_of_the_run_with_its_type_and_traceback: python_fails in celery;
     what_celery_tries_again_by_its_own_policy_is_one_attempt: python_tries_again in celery;
+    a_process_of_python_that_dies_costs_one_attempt: python_falls in celery;
     results_of_a_task_that_is_mapped_in_python_arrive_in_order: python_maps in celery;
     cancelling_a_run_stops_its_task_in_python: python_is_called_off in celery;
     a_large_result_from_python_goes_to_the_object_store: python_leaves_much in celery;

@@ -99,15 +99,14 @@ impl Stage {
         self.effects().values().filter(|node| node.starts_with(workers)).count() as u64
     }
 
-    /// Waits until a worker has begun a task that it has not finished.
+    /// Waits until a Python worker of that kind has begun a task that nobody has finished.
     pub(crate) async fn something_in_hand(&self, kind: &str) {
-        // Tasks of a batch come four at a time: while the count of that kind grows, others of the batch are in hand.
-        let before = self.count_done_by(kind);
-        self.until("it is at work", PATIENCE, || {
-            let tries: u64 = self.keys().hlen(self.name("tries")).unwrap();
-            self.count_done_by(kind) > before && tries > self.count_done_by("")
-        })
-        .await;
+        let in_hand = || {
+            let begun: HashMap<u64, String> = self.keys().hgetall(self.name("begun")).unwrap();
+            let effects = self.effects();
+            begun.iter().any(|(number, node)| node.starts_with(kind) && !effects.contains_key(number))
+        };
+        self.until("it is at work", PATIENCE, in_hand).await;
     }
 
     /// Waits until every task that was sent has its result, and checks that it is the right one, that every number left

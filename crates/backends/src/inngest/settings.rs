@@ -26,11 +26,11 @@ const ANY_KEY: &str = "dev";
 /// Where Inngest is, and where it finds us.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Settings {
-    /// Inngest's API: a server of your own such as http://127.0.0.1:8288, or https://api.inngest.com. Without it, Inngest is
-    /// not used.
+    /// Inngest's API: a server of your own such as http://127.0.0.1:8288, or its cloud (api.inngest.com, with https). Without
+    /// it, Inngest is not used.
     #[arg(long, value_name = "URL", env = "INNGEST_BASE_URL")]
     pub inngest_url: Option<String>,
-    /// Where it takes events, if not at the same address: https://inn.gs for its cloud.
+    /// Where it takes events, if not at the same address; its cloud has inn.gs for that, with https.
     #[arg(long, value_name = "URL", env = "INNGEST_EVENT_API_BASE_URL")]
     pub inngest_event_url: Option<String>,
     /// The key that events are sent with. A development server takes any.
@@ -52,7 +52,7 @@ pub struct Settings {
     /// Where a worker listens for Inngest's calls [default: 127.0.0.1:8290].
     #[arg(long, value_name = "ADDRESS", env = "FLOTILLA_INNGEST_LISTEN")]
     pub inngest_listen: Option<SocketAddr>,
-    /// The same as Inngest and dispatchers reach it, such as https://workers.example.org/api/inngest [default: the address that
+    /// The same as Inngest and dispatchers reach it, such as http://workers:8290/api/inngest [default: the address that
     /// is listened at].
     #[arg(long, value_name = "URL", env = "FLOTILLA_INNGEST_SERVE_URL")]
     pub inngest_serve_url: Option<String>,
