@@ -28,7 +28,7 @@ pub enum Stop {
     /// It failed for good.
     Failed(Failure),
     /// It is to be tried again.
-    Retry(Retry),
+    Retry(Box<Retry>),
     /// The message is refused, without a result. With `requeue` it goes back to its queue, otherwise to the queue's dead
     /// letters if it has some.
     Reject {
@@ -68,7 +68,7 @@ impl Retry {
 
 impl From<Retry> for Stop {
     fn from(retry: Retry) -> Self {
-        Self::Retry(retry)
+        Self::Retry(Box::new(retry))
     }
 }
 

@@ -179,7 +179,7 @@ impl Shared {
         match end {
             End::Returned(Ok(value)) => self.succeed(request, &options, value, runtime).await,
             End::Returned(Err(Stop::Failed(failure))) => self.fail(request, &options, failure).await,
-            End::Returned(Err(Stop::Retry(retry))) => self.retry(request, &options, retry).await,
+            End::Returned(Err(Stop::Retry(retry))) => self.retry(request, &options, *retry).await,
             End::Returned(Err(Stop::Reject { requeue })) => {
                 self.events.task("task-rejected", &message.id, || json!({ "requeue": requeue }));
                 request.delivery.reject(requeue).await;
