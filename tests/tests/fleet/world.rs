@@ -32,7 +32,7 @@ pub(crate) enum World {
     /// RabbitMQ with quorum queues, Postgres, Redis.
     Servers(Box<Berth>),
     /// The embedded system, whose runs another engine walks.
-    Elsewhere(TempDir, Elsewhere),
+    Elsewhere(TempDir, Box<Elsewhere>),
 }
 
 /// Another engine, for as long as a world lasts.
@@ -79,25 +79,28 @@ impl World {
     }
 
     pub(crate) fn walked() -> Self {
-        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Walked(Walker::named(Backend::Temporal)))
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Box::new(Elsewhere::Walked(Walker::named(Backend::Temporal))))
     }
 
     pub(crate) fn celery() -> Self {
         let queues = queues::WORK.into_iter().chain([crate::own_queues::OWN]);
-        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Celery(CeleryBerth::take(queues)))
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Box::new(Elsewhere::Celery(CeleryBerth::take(queues))))
     }
 
     /// Celery's place in it, if it has one.
     pub(crate) fn celery_berth(&self) -> Option<&CeleryBerth> {
         match self {
-            Self::Elsewhere(_, Elsewhere::Celery(berth)) => Some(berth),
+            Self::Elsewhere(_, elsewhere) => match elsewhere.as_ref() {
+                Elsewhere::Celery(berth) => Some(berth),
+                _ => None,
+            },
             _ => None,
         }
     }
 
     #[cfg(feature = "temporal")]
     pub(crate) fn temporal() -> Self {
-        Self::Elsewhere(tempfile::tempdir().unwrap(), Elsewhere::Temporal(specs::temporal::Server::start()))
+        Self::Elsewhere(tempfile::tempdir().unwrap(), Box::new(Elsewhere::Temporal(specs::temporal::Server::start())))
     }
 
     /// The backend that its runs are on.

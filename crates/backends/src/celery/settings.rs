@@ -12,6 +12,7 @@ use crate::port::Error;
 
 /// Where Celery's broker is and what our queues there are called.
 #[derive(Clone, Debug, Default, Args)]
+#[group(id = "celery")]
 pub struct Settings {
     /// RabbitMQ of a Celery application, often the same as --amqp-url. Tasks that name one of Celery's go there, and so does
     /// everything of runs on the backend celery.

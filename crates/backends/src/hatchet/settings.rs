@@ -16,6 +16,7 @@ use crate::port::Error;
 
 /// Where Hatchet is, and what opens it.
 #[derive(Clone, Debug, Default, Args)]
+#[group(id = "hatchet")]
 pub struct Settings {
     /// An API token of Hatchet's: it names the tenant and, unless other flags do, where the engine is. Without it, Hatchet is
     /// not used.

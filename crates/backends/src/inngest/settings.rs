@@ -25,6 +25,7 @@ const ANY_KEY: &str = "dev";
 
 /// Where Inngest is, and where it finds us.
 #[derive(Clone, Debug, Default, Args)]
+#[group(id = "inngest")]
 pub struct Settings {
     /// Inngest's API: a server of your own such as http://127.0.0.1:8288, or its cloud (api.inngest.com, with https). Without
     /// it, Inngest is not used.

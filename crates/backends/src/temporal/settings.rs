@@ -13,6 +13,7 @@ use crate::port;
 
 /// Where Temporal is.
 #[derive(Clone, Debug, Default, Args)]
+#[group(id = "temporal")]
 pub struct Settings {
     /// Temporal's frontend, such as http://127.0.0.1:7233; an address with https is reached by TLS. Without it, Temporal is not
     /// used.
