@@ -68,7 +68,7 @@ async fn serve(command: Serve, imports: Imports, shutdown: Shutdown) -> anyhow::
         max_upload: command.max_upload as usize * 1024 * 1024,
         webhooks: embedded.webhooks.clone(),
         way_out: outbound::Client::new(command.engine.outbound.policy()),
-        compat: command.compat.settings("embedded"),
+        compat: command.compat.settings(),
     };
     let address = listener.local_addr()?;
     let scheme = if api.front.tls_cert.is_some() { "https" } else { "http" };

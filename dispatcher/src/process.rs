@@ -166,7 +166,7 @@ async fn create_key(database: &Database, wanted: CreateKey) -> anyhow::Result<()
 }
 
 async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
-    let compat = flags.compat.settings("fleet");
+    let compat = flags.compat.settings();
     let metrics = Metrics::install()?;
     let name = format!("dispatcher-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
     let (traces, exporter) = flags.tracing.start("dispatcher", &name)?;

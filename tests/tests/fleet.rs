@@ -12,6 +12,8 @@ mod courier;
 mod documents;
 #[path = "fleet/door.rs"]
 mod door;
+#[path = "fleet/elsewhere.rs"]
+mod elsewhere;
 #[path = "fleet/example.rs"]
 mod example;
 #[path = "fleet/failing.rs"]
@@ -229,6 +231,16 @@ macro_rules! conformance {
 conformance!(walked, celery);
 #[cfg(feature = "temporal")]
 conformance!(temporal);
+
+/// These need an engine that can be switched off and made to forget.
+mod between {
+    specs!(@in walked elsewhere {
+        an_engine_that_is_away_keeps_its_own_runs_waiting_and_nobody_elses
+        a_run_that_its_engine_forgot_fails_by_name_at_the_second_look
+        a_signal_reaches_the_engine_of_its_run
+        a_turn_that_kills_whoever_takes_it_is_poison_and_one_that_is_handed_back_is_not
+    });
+}
 
 /// Queues in memory have no properties.
 #[test]

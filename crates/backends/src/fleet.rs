@@ -299,9 +299,9 @@ impl Fleet {
         self.settle().await?;
         let resting = self.roster.resting();
         let jobs = self.ledger.unpublished(age, &resting, ADMISSION_BATCH, Timestamp::now()).await?;
-        let count = jobs.len();
+        // What nobody takes stays, and must not be swept again and again.
+        let count = self.publish(jobs, Occasion::Release).await?;
         counter!("flotilla_outbox_swept_total").increment(count as u64);
-        self.publish(jobs, Occasion::Release).await?;
         Ok(count)
     }
 
@@ -365,8 +365,9 @@ impl Fleet {
                     Action::Abort { task_run, attempt } => aborted.push((*task_run, *attempt)),
                 }
             }
+            self.call_off(one.run_id, aborted);
             if let Some((state, ended)) = over.zip(one.ended.as_ref()) {
-                self.call_off(one.run_id, ended.backend, state, &aborted).await;
+                self.stop_elsewhere(one.run_id, ended.backend, state);
             }
             jobs.extend(one.jobs);
         }
@@ -440,8 +441,17 @@ impl Fleet {
         Ok(deliverable)
     }
 
-    async fn publish(&self, jobs: Vec<Job>, occasion: Occasion) -> Result<(), Error> {
-        let jobs = self.hand_over(jobs, occasion).await?;
+    /// Takes jobs to whoever carries them, each beside the others; returns how many have left the outbox.
+    async fn publish(&self, jobs: Vec<Job>, occasion: Occasion) -> Result<usize, Error> {
+        let own = self.roster.own();
+        let (native, foreign): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| self.roster.carrier(job) == own);
+        let count = native.len();
+        let (published, handed_over) = tokio::join!(self.publish_native(native), self.hand_over(foreign, occasion));
+        published?;
+        Ok(count + handed_over?)
+    }
+
+    async fn publish_native(&self, jobs: Vec<Job>) -> Result<(), Error> {
         if jobs.is_empty() {
             return Ok(());
         }

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use metrics::counter;
 use protocol::{Backend as Name, Job, Workflow};
 
 use crate::port::{self, Ability, Backend, Capabilities, Lacking, Launch};
 
 /// How long a backend that was away is left alone before it is tried again.
 const REST: Duration = Duration::from_secs(3);
+
+/// How long a backend may take to take work over. Whoever waits for it is recording other runs, too.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The backends that a process is connected to: our own, and others by name. Clones share them.
 #[derive(Clone, Default)]
@@ -97,10 +101,13 @@ impl Roster {
     /// The backends whose work has to wait: not connected, or away a moment ago.
     #[must_use]
     pub(crate) fn resting(&self) -> Vec<Name> {
-        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let rests = |name: &Name| away.get(name).is_some_and(|until| Instant::now() < *until);
         let foreign = Name::ALL.into_iter().filter(|name| !name.is_native());
-        foreign.filter(|name| !self.others.contains_key(name) || rests(name)).collect()
+        foreign.filter(|name| !self.others.contains_key(name) || self.rests(*name)).collect()
+    }
+
+    fn rests(&self, name: Name) -> bool {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.get(&name).is_some_and(|until| Instant::now() < *until)
     }
 
     /// Has a backend take over runs and jobs. One that is away gets a rest and is asked again later; that holds up no other.
@@ -108,14 +115,22 @@ impl Roster {
     /// # Errors
     /// When it refuses: trying again does not help.
     pub(crate) async fn hand_over(&self, name: Name, launches: &[Launch], jobs: &[Job]) -> Result<bool, port::Error> {
-        let Some(backend) = self.get(name) else { return Ok(false) };
+        let Some(backend) = self.get(name) else {
+            tracing::warn!(jobs = jobs.len(), "work waits: {}", NotConnected { name });
+            return Ok(false);
+        };
+        if self.rests(name) {
+            return Ok(false);
+        }
         let handed = async {
             backend.start(launches).await?;
             backend.hand_out(jobs).await
         };
-        match handed.await {
+        let late = |_| port::Error::Unavailable { backend: name, reason: format!("no answer within {PATIENCE:?}") };
+        match tokio::time::timeout(PATIENCE, handed).await.map_err(late).and_then(|handed| handed) {
             Ok(()) => Ok(true),
             Err(error @ port::Error::Unavailable { .. }) => {
+                counter!("flotilla_backend_unavailable_total", "backend" => name.as_str()).increment(1);
                 tracing::warn!(backend = name.as_str(), error = %error, jobs = jobs.len(), "work waits for its backend");
                 let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
                 away.insert(name, Instant::now() + REST);

@@ -102,7 +102,7 @@ impl Server {
             max_upload: MAX_UPLOAD,
             retention: None,
             front: Front::default(),
-            compat: compat().settings("fleet"),
+            compat: compat().settings(),
             metrics: METRICS.clone(),
             webhooks: webhooks.clone(),
             way_out: outbound::Client::new(way_out),

@@ -87,6 +87,17 @@ impl World {
         Self::Elsewhere(tempfile::tempdir().unwrap(), Box::new(Elsewhere::Celery(CeleryBerth::take(queues))))
     }
 
+    /// The engine in memory.
+    pub(crate) fn walker(&self) -> &Walker {
+        match self {
+            Self::Elsewhere(_, elsewhere) => match elsewhere.as_ref() {
+                Elsewhere::Walked(walker) => walker,
+                _ => panic!("its engine is another one"),
+            },
+            _ => panic!("it has no other engine"),
+        }
+    }
+
     /// Celery's place in it, if it has one.
     pub(crate) fn celery_berth(&self) -> Option<&CeleryBerth> {
         match self {

@@ -80,31 +80,45 @@ impl Fleet {
         Ok(meant.map(|(_, backend)| backend).filter(|backend| *backend != self.roster.own()).chain(celery).collect())
     }
 
-    /// Takes jobs of other backends there, and returns those that are for our own broker.
-    pub(super) async fn hand_over(&self, jobs: Vec<Job>, occasion: Occasion) -> Result<Vec<Job>, Error> {
-        let own = self.roster.own();
-        let (native, foreign): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| self.roster.carrier(job) == own);
+    /// Takes jobs of other backends there; returns how many have left the outbox. One that is away keeps its own work waiting
+    /// and nobody else's.
+    pub(super) async fn hand_over(&self, jobs: Vec<Job>, occasion: Occasion) -> Result<usize, Error> {
         let mut by_carrier: BTreeMap<Name, Vec<Job>> = BTreeMap::new();
-        for job in foreign {
+        for job in jobs {
             by_carrier.entry(self.roster.carrier(&job)).or_default().push(job);
         }
+        let mut gone = 0;
         for (name, jobs) in by_carrier {
-            let launches =
-                if name.walks() && occasion == Occasion::Release { self.launches(&jobs).await? } else { Vec::new() };
-            let taken = match self.roster.hand_over(name, &launches, &jobs).await {
-                Ok(taken) => taken,
-                Err(error) => {
-                    self.give_up(&jobs, &error).await?;
-                    true
+            match self.offer(name, &jobs, occasion).await {
+                Ok(taken) => gone += taken,
+                Err(Error::Backend(refusal)) if jobs.len() == 1 => gone += self.give_up(&jobs, &refusal).await?,
+                // One of them is refused: the others are not to fail with it.
+                Err(Error::Backend(_)) => {
+                    for job in &jobs {
+                        let one = std::slice::from_ref(job);
+                        gone += match self.offer(name, one, occasion).await {
+                            Err(Error::Backend(refusal)) => self.give_up(one, &refusal).await?,
+                            taken => taken?,
+                        };
+                    }
                 }
-            };
-            if taken {
-                counter!("flotilla_jobs_handed_over_total", "backend" => name.as_str()).increment(jobs.len() as u64);
-                let published = jobs.iter().map(|job| (job.task_run_id, job.attempt));
-                self.marks.add(&self.ledger, published).await?;
+                Err(error) => return Err(error),
             }
         }
-        Ok(native)
+        Ok(gone)
+    }
+
+    /// Offers jobs to their carrier and marks those that it took; returns how many.
+    async fn offer(&self, name: Name, jobs: &[Job], occasion: Occasion) -> Result<usize, Error> {
+        let released = name.walks() && occasion == Occasion::Release;
+        let launches = if released { self.launches(jobs).await? } else { Vec::new() };
+        if !self.roster.hand_over(name, &launches, jobs).await? {
+            return Ok(0);
+        }
+        counter!("flotilla_jobs_handed_over_total", "backend" => name.as_str()).increment(jobs.len() as u64);
+        let published = jobs.iter().map(|job| (job.task_run_id, job.attempt));
+        self.marks.add(&self.ledger, published).await?;
+        Ok(jobs.len())
     }
 
     /// The runs of these jobs, each once.
@@ -123,32 +137,42 @@ impl Fleet {
         Ok(launches)
     }
 
-    /// Fails what a backend refuses: left in the outbox, it would be refused for ever.
-    async fn give_up(&self, jobs: &[Job], refusal: &port::Error) -> Result<(), Error> {
+    /// Fails what a backend refuses: left in the outbox, it would be refused for ever. Returns how many.
+    async fn give_up(&self, jobs: &[Job], refusal: &port::Error) -> Result<usize, Error> {
         tracing::error!(error = %refusal, jobs = jobs.len(), "jobs cannot be handed over");
         let lost = |job: &Job| {
             let error = TaskError::permanent("backend_refused", format!("Task {:?} cannot run: {refusal}.", job.task));
             (job.run_id, Event::Lost { task_run: job.task_run_id, attempt: job.attempt, error })
         };
         let applied = self.ledger.apply(jobs.iter().map(lost).collect(), Timestamp::now()).await?;
-        Box::pin(self.carry_out(applied)).await
+        Box::pin(self.carry_out(applied)).await?;
+        Ok(jobs.len())
     }
 
-    /// Tells a backend that a run ended on record, and Celery workers which attempts nobody waits for.
-    pub(super) async fn call_off(&self, run: RunId, backend: Name, state: RunState, aborted: &[(TaskRunId, u32)]) {
-        if let Some(celery) = self.roster.get(Name::Celery).filter(|_| !aborted.is_empty()) {
-            let attempts: Vec<Attempt> =
-                aborted.iter().map(|&(task_run_id, attempt)| Attempt { run_id: run, task_run_id, attempt }).collect();
+    /// Tells Celery's workers which attempts nobody waits for. Beside everything else: a broker that is away holds up nobody.
+    pub(super) fn call_off(&self, run: RunId, aborted: Vec<(TaskRunId, u32)>) {
+        let Some(celery) = self.roster.get(Name::Celery).filter(|_| !aborted.is_empty()).map(Arc::clone) else {
+            return;
+        };
+        let attempt = |(task_run_id, attempt)| Attempt { run_id: run, task_run_id, attempt };
+        let attempts: Vec<Attempt> = aborted.into_iter().map(attempt).collect();
+        tokio::spawn(async move {
             if let Err(error) = celery.abort(&attempts).await {
                 tracing::warn!(run.id = %run, error = %error, "Celery workers could not be told to stop");
             }
-        }
-        let Some(backend) = self.roster.get(backend).filter(|_| state != RunState::Succeeded) else { return };
-        let reason = format!("the run is {state}");
-        if let Err(error) = backend.stop(run, &reason).await {
-            // Its tasks find out one by one: the desk has nothing for them to do.
-            tracing::warn!(run.id = %run, error = %error, "a backend could not be told that a run has ended");
-        }
+        });
+    }
+
+    /// Tells a backend that a run ended on record before it came to its end there; beside everything else, too.
+    pub(super) fn stop_elsewhere(&self, run: RunId, backend: Name, state: RunState) {
+        let wanted = state != RunState::Succeeded;
+        let Some(backend) = self.roster.get(backend).filter(|_| wanted).map(Arc::clone) else { return };
+        tokio::spawn(async move {
+            if let Err(error) = backend.stop(run, &format!("the run is {state}")).await {
+                // Its tasks find out one by one: the desk has nothing for them to do.
+                tracing::warn!(run.id = %run, error = %error, "a backend could not be told that a run has ended");
+            }
+        });
     }
 
     /// Looks whether other backends still have the runs that are under way there. A run that its backend does not know, or

@@ -112,7 +112,7 @@ pub(super) struct ExecutePayload {
     /// Key of the document: below an import prefix, `documents/TENANT/SHA256`, or `doc_SHA256`.
     #[schema(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}){0,8}$")]
     document_path: String,
-    /// Both ways run on the same backend.
+    /// Decides nothing: where runs go is chosen for all of them.
     use_abstraction: Option<bool>,
 }
 

@@ -45,12 +45,12 @@ impl CompatFlags {
         Imports::below(self.import_prefixes.clone())
     }
 
-    /// The settings that these flags ask for, on that backend.
+    /// The settings that these flags ask for.
     #[must_use]
-    pub fn settings(&self, backend: &'static str) -> Compat {
+    pub fn settings(&self) -> Compat {
         let sunset = self.compat_sunset.and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
         let wait = Duration::from_secs(self.compat_wait.into());
-        Compat { wait, sunset: sunset.and_then(http_date), backend }
+        Compat { wait, sunset: sunset.and_then(http_date) }
     }
 }
 
@@ -66,13 +66,11 @@ pub struct Compat {
     pub(super) wait: Duration,
     /// When the deprecated address ends, as an HTTP date.
     pub(super) sunset: Option<String>,
-    /// What executes workflows: `fleet` or `embedded`.
-    pub(super) backend: &'static str,
 }
 
 impl Default for Compat {
     fn default() -> Self {
-        Self { wait: WAIT, sunset: None, backend: "fleet" }
+        Self { wait: WAIT, sunset: None }
     }
 }
 
@@ -84,6 +82,6 @@ mod tests {
     fn a_sunset_is_told_as_a_date_of_http() {
         let day = Some("2027-06-30".parse().unwrap());
         let flags = CompatFlags { import_prefixes: vec![ImportPrefix::usual()], compat_wait: 1, compat_sunset: day };
-        assert_eq!(flags.settings("fleet").sunset.as_deref(), Some("Wed, 30 Jun 2027 00:00:00 GMT"));
+        assert_eq!(flags.settings().sunset.as_deref(), Some("Wed, 30 Jun 2027 00:00:00 GMT"));
     }
 }
