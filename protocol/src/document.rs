@@ -2,8 +2,12 @@
 //!
 //! All lengths are points (1/72 inch) on the page **as a reader sees it**: after rotation and cropping,
 //! origin at the top left, y growing downwards. Formats without a layout of their own (plain text,
-//! Markdown) are set on a fixed grid of 6 × 12 points per character, so that everything that reads
+//! Markdown, Word, HTML, …) are set on a fixed grid of 6 × 12 points per character, so that everything that reads
 //! positions works on them too.
+//!
+//! A page says the same thing three times, and each is for other readers: [`Page::lines`] as it looks (columns stay under
+//! each other), [`Page::blocks`] as it is read (column after column, paragraph after paragraph), [`Page::tables`] as
+//! rows and cells.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,10 +84,44 @@ impl From<BBox> for [f32; 4] {
 /// What was read of a document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// IANA media type of the source: `application/pdf`, `text/plain`, `text/markdown`.
+    /// IANA media type of the source: `application/pdf`, `text/plain`, `text/markdown`, …
     pub media_type: String,
-    /// Its pages in order.
+    /// Its pages in order. One that failed is among them, empty, so that numbers stay what a reader counts.
     pub pages: Vec<Page>,
+    /// The pages that could not be read, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<PageFailure>,
+}
+
+/// A page that could not be read while others could.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageFailure {
+    /// Its number, counted from 1.
+    pub page: u32,
+    /// Stable code, documented in `docs/errors.md`.
+    pub code: String,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+/// Where the words of a page come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// They stand in the file as text.
+    #[default]
+    Text,
+    /// They were recognised on a picture of the page (OCR); [`Word::confidence`] says how surely.
+    Ocr,
+}
+
+impl Origin {
+    /// Whether they stand in the file as text.
+    #[must_use]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text)
+    }
 }
 
 /// One page.
@@ -97,6 +135,92 @@ pub struct Page {
     pub height: f32,
     /// Its lines from top to bottom; words that share a baseline share a line, however far apart.
     pub lines: Vec<Line>,
+    /// Where its words come from.
+    #[serde(default, skip_serializing_if = "Origin::is_text")]
+    pub origin: Origin,
+    /// Its paragraphs in the order in which they are read. Empty when that is the order of the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
+    /// Its tables from top to bottom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Table>,
+}
+
+/// Words that are read one after the other: a paragraph, a heading, a column of a table without rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    /// Around all its words.
+    pub bbox: BBox,
+    /// Its words: parts of lines in order.
+    pub spans: Vec<Span>,
+}
+
+/// A part of a line: the words `from..to` of the line with that index. Travels as `[line, from, to]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u32; 3]", into = "[u32; 3]")]
+pub struct Span {
+    /// Index into [`Page::lines`].
+    pub line: u32,
+    /// Index of its first word.
+    pub from: u32,
+    /// Index behind its last word.
+    pub to: u32,
+}
+
+impl From<[u32; 3]> for Span {
+    fn from([line, from, to]: [u32; 3]) -> Self {
+        Self { line, from, to }
+    }
+}
+
+impl From<Span> for [u32; 3] {
+    fn from(Span { line, from, to }: Span) -> Self {
+        [line, from, to]
+    }
+}
+
+/// A table: cells in rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Around all its cells.
+    pub bbox: BBox,
+    /// How many columns it has.
+    pub columns: u32,
+    /// Its rows from top to bottom.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The cells that begin in it, from left to right.
+    pub cells: Vec<Cell>,
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Index of its first column, counted from 0.
+    pub column: u32,
+    /// Its words; lines within it end with a newline.
+    pub text: String,
+    /// Its rules where it has some, else around its words.
+    pub bbox: BBox,
+    /// How many columns it takes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub columns: u32,
+    /// How many rows it takes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub rows: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// Words that share a baseline, from left to right.
@@ -117,6 +241,37 @@ pub struct Word {
     pub text: String,
     /// Around all characters.
     pub bbox: BBox,
+    /// How surely it was recognised, from 0 to 1; absent where it stands in the file as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+}
+
+impl Word {
+    /// A word that stands in the file as text.
+    #[must_use]
+    pub const fn new(text: String, bbox: BBox) -> Self {
+        Self { text, bbox, confidence: None }
+    }
+}
+
+impl Page {
+    /// The words in the order in which they are read, a block a paragraph: lines within it are joined by a space,
+    /// paragraphs end with a newline.
+    #[must_use]
+    pub fn prose(&self) -> String {
+        let words = |span: &Span| {
+            let line = self.lines.get(span.line as usize);
+            line.and_then(|line| line.words.get(span.from as usize..span.to as usize)).unwrap_or_default()
+        };
+        let text = |words: &[Word]| words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+        let paragraphs: Vec<String> = if self.blocks.is_empty() {
+            self.lines.iter().map(|line| text(&line.words)).collect()
+        } else {
+            let spans = |block: &Block| block.spans.iter().map(|span| text(words(span))).collect::<Vec<_>>().join(" ");
+            self.blocks.iter().map(spans).collect()
+        };
+        paragraphs.into_iter().flat_map(|paragraph| [paragraph, "\n".to_owned()]).collect()
+    }
 }
 
 impl Document {
@@ -166,7 +321,38 @@ mod tests {
     fn text_marks_lines_and_pages() {
         let line = |text: &str| Line { text: text.to_owned(), ..Line::default() };
         let page = |lines: &[&str]| Page { lines: lines.iter().map(|text| line(text)).collect(), ..Page::default() };
-        let document = Document { media_type: "text/plain".into(), pages: vec![page(&["a", "b"]), page(&["c"])] };
+        let document = Document {
+            media_type: "text/plain".into(),
+            pages: vec![page(&["a", "b"]), page(&["c"])],
+            ..Document::default()
+        };
         assert_eq!(document.text(), "a\nb\n\u{c}c\n\u{c}");
+    }
+
+    #[test]
+    fn prose_goes_block_by_block() {
+        let word = |text: &&str| Word { text: (*text).to_owned(), ..Word::default() };
+        let line = |words: &[&str]| Line { words: words.iter().map(word).collect(), ..Line::default() };
+        let lines = vec![line(&["one", "two", "five"]), line(&["three", "four", "six"])];
+        let spans =
+            |parts: &[[u32; 3]]| Block { spans: parts.iter().copied().map(Span::from).collect(), ..Block::default() };
+        let mut page = Page { lines, ..Page::default() };
+        assert_eq!(page.prose(), "one two five\nthree four six\n");
+        page.blocks = vec![spans(&[[0, 0, 2], [1, 0, 2]]), spans(&[[0, 2, 3], [1, 2, 3]])];
+        assert_eq!(page.prose(), "one two three four\nfive six\n");
+        // What points nowhere is nothing rather than a panic: artifacts come from stores that others write to.
+        page.blocks = vec![spans(&[[7, 0, 2], [1, 2, 9]])];
+        assert_eq!(page.prose(), " \n");
+    }
+
+    #[test]
+    fn what_a_plain_page_does_not_have_does_not_travel() {
+        let word = Word { text: "a".into(), bbox: BBox::new(0.0, 0.0, 6.0, 12.0), confidence: None };
+        let line = Line { text: "a".into(), bbox: word.bbox, words: vec![word] };
+        let page = Page { number: 1, width: 6.0, height: 12.0, lines: vec![line], ..Page::default() };
+        let document = Document { media_type: "text/plain".into(), pages: vec![page], ..Document::default() };
+        let json = r#"{"media_type":"text/plain","pages":[{"number":1,"width":6.0,"height":12.0,"lines":[{"text":"a","bbox":[0.0,0.0,6.0,12.0],"words":[{"text":"a","bbox":[0.0,0.0,6.0,12.0]}]}]}]}"#;
+        assert_eq!(serde_json::to_string(&document).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Document>(json).unwrap(), document);
     }
 }

@@ -102,7 +102,11 @@ mod tests {
 
     fn document(text: &str) -> Document {
         let lines = text.lines().map(|line| Line { text: line.into(), ..Line::default() }).collect();
-        Document { media_type: "text/plain".into(), pages: vec![Page { number: 1, lines, ..Page::default() }] }
+        Document {
+            media_type: "text/plain".into(),
+            pages: vec![Page { number: 1, lines, ..Page::default() }],
+            ..Document::default()
+        }
     }
 
     fn kind(text: &str) -> &'static str {

@@ -18,13 +18,14 @@ fn document(lines: &[&str]) -> Document {
                     let width = word.chars().count() as f32 * 10.0;
                     let bbox = BBox::new(*x, y, *x + width, y + 12.0);
                     *x += width + 10.0;
-                    Some(Word { text: word.to_owned(), bbox })
+                    Some(Word::new(word.to_owned(), bbox))
                 })
                 .collect();
             Line { text: (*text).to_owned(), bbox: BBox::around(words.iter().map(|word| word.bbox)).unwrap(), words }
         })
         .collect();
-    Document { media_type: "text/plain".into(), pages: vec![Page { number: 1, width: 600.0, height: 800.0, lines }] }
+    let page = Page { number: 1, width: 600.0, height: 800.0, lines, ..Page::default() };
+    Document { media_type: "text/plain".into(), pages: vec![page], ..Document::default() }
 }
 
 /// Evidence on the words that hold `quote` on their line.

@@ -133,7 +133,7 @@ mod tests {
         };
         let mut pages: Vec<Page> = (1..=10).map(page).collect();
         pages[6].lines[10].text = "  The governing law is that of Ruritania.".into();
-        Document { media_type: "text/plain".into(), pages }
+        Document { media_type: "text/plain".into(), pages, ..Document::default() }
     }
 
     fn indexed(document: &Document, size: u32) -> Index {

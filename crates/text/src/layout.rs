@@ -108,7 +108,7 @@ fn line(grid: columns::Grid, row: Vec<Fragment>) -> Option<Line> {
     let bbox = BBox::around(row.iter().map(|word| word.bbox))?;
     let segments = columns::segments(row);
     let text = grid.text(&segments);
-    let words = segments.into_iter().flatten().map(|word| Word { text: word.text, bbox: word.bbox }).collect();
+    let words = segments.into_iter().flatten().map(|word| Word::new(word.text, word.bbox)).collect();
     Some(Line { text, bbox, words })
 }
 

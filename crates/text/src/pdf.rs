@@ -62,7 +62,7 @@ pub(crate) fn read(
     if trouble.blank.len() == pages.len() && needs_rendering(&bytes) {
         return Err(Error::XfaOnly);
     }
-    let document = Document { media_type: "application/pdf".to_owned(), pages };
+    let document = Document { media_type: "application/pdf".to_owned(), pages, ..Document::default() };
     Ok(Reading { document, warnings: trouble.warnings() })
 }
 
@@ -128,13 +128,13 @@ fn read_page(pdf: &PdfDocument<'_>, number: u32, trouble: &mut Trouble) -> Page 
             if !flattened {
                 trouble.not_flattened.push(number);
             }
-            Page { number, width: frame.width, height: frame.height, lines }
+            Page { number, width: frame.width, height: frame.height, lines, ..Page::default() }
         }
         Err(_) => {
             trouble.damaged.push(number);
             let size = pdf.pages().page_size(index).map(|size| (size.width().value, size.height().value));
             let (width, height) = size.unwrap_or(FALLBACK_SIZE);
-            Page { number, width, height, lines: Vec::new() }
+            Page { number, width, height, ..Page::default() }
         }
     }
 }

@@ -44,7 +44,10 @@ pub(crate) fn read(path: &Path, media_type: &str, limits: &Limits) -> Result<Rea
         return Err(Limit::FileBytes(limits.text_bytes).into());
     }
     let pages = pages(&decode(&fs::read(path).map_err(failed)?), limits)?;
-    Ok(Reading { document: Document { media_type: media_type.to_owned(), pages }, warnings: Vec::new() })
+    Ok(Reading {
+        document: Document { media_type: media_type.to_owned(), pages, ..Document::default() },
+        warnings: Vec::new(),
+    })
 }
 
 /// UTF-8 or, marked as such, UTF-16; what is neither is taken for Windows-1252, in which everything is text.
@@ -116,7 +119,7 @@ fn pieces(line: &str) -> impl Iterator<Item = &str> {
 fn page<'a>(number: u32, lines: impl Iterator<Item = &'a str>) -> Page {
     let lines: Vec<Line> = lines.enumerate().map(|(row, text)| line(row, &expand(&normalise(text)))).collect();
     let longest = lines.iter().map(|line| line.bbox.x1).fold(x(COLUMNS), f32::max);
-    Page { number, width: longest, height: y(LINES), lines }
+    Page { number, width: longest, height: y(LINES), lines, ..Page::default() }
 }
 
 fn line(row: usize, text: &str) -> Line {
@@ -130,7 +133,7 @@ fn line(row: usize, text: &str) -> Line {
                 word.text.push(character);
                 word.bbox = word.bbox.union(bbox);
             }
-            _ => words.push(Word { text: character.to_string(), bbox }),
+            _ => words.push(Word::new(character.to_string(), bbox)),
         }
         is_within = !character.is_whitespace();
     }
@@ -173,7 +176,7 @@ mod tests {
     fn every_word_has_its_place_on_the_grid() {
         let lines = &set("Total:\t12.50\n\nend")[0].lines;
         assert_eq!(lines[0].text, "Total:  12.50");
-        assert_eq!(lines[0].words[1], Word { text: "12.50".into(), bbox: BBox::new(48.0, 0.0, 78.0, 12.0) });
+        assert_eq!(lines[0].words[1], Word::new("12.50".into(), BBox::new(48.0, 0.0, 78.0, 12.0)));
         assert_eq!((lines[1].text.as_str(), lines[1].words.len()), ("", 0));
         assert_eq!(lines[2].bbox, BBox::new(0.0, 24.0, 18.0, 36.0));
     }

@@ -382,7 +382,7 @@ mod tests {
 
     /// Sets text on the 6 × 12 grid.
     fn document(text: &str) -> Document {
-        let mut page = Page { number: 1, width: 600.0, height: 800.0, lines: Vec::new() };
+        let mut page = Page { number: 1, width: 600.0, height: 800.0, lines: Vec::new(), ..Page::default() };
         for (row, text) in text.lines().enumerate() {
             let mut line = Line { text: text.to_owned(), ..Line::default() };
             let mut column = 0;
@@ -390,14 +390,13 @@ mod tests {
                 let width = word.chars().count();
                 if width > 0 {
                     let (x, y) = (column as f32 * 6.0, row as f32 * 12.0);
-                    line.words
-                        .push(Word { text: word.to_owned(), bbox: BBox::new(x, y, x + width as f32 * 6.0, y + 12.0) });
+                    line.words.push(Word::new(word.to_owned(), BBox::new(x, y, x + width as f32 * 6.0, y + 12.0)));
                 }
                 column += width + 1;
             }
             page.lines.push(line);
         }
-        Document { media_type: "text/plain".into(), pages: vec![page] }
+        Document { media_type: "text/plain".into(), pages: vec![page], ..Document::default() }
     }
 
     fn quotes(document: &Document, kind: OutputType, value: Value, quote: Option<&str>) -> Vec<String> {

@@ -270,13 +270,13 @@ fn evidence() -> Evidence {
 
 fn document() -> Document {
     let words = vec![
-        Word { text: "Total".to_owned(), bbox: BBox::new(360.0, 610.25, 390.0, 622.0) },
-        Word { text: evidence().quote, bbox: evidence().bbox },
+        Word::new("Total".to_owned(), BBox::new(360.0, 610.25, 390.0, 622.0)),
+        Word::new(evidence().quote, evidence().bbox),
     ];
     let bbox = BBox::around(words.iter().map(|word| word.bbox)).unwrap();
     let line = Line { text: "Total    1,230.00".to_owned(), bbox, words };
-    let pages = vec![Page { number: 1, width: 595.0, height: 842.0, lines: vec![line] }];
-    Document { media_type: "application/pdf".to_owned(), pages }
+    let pages = vec![Page { number: 1, width: 595.0, height: 842.0, lines: vec![line], ..Page::default() }];
+    Document { media_type: "application/pdf".to_owned(), pages, ..Document::default() }
 }
 
 fn extracted_text() -> ExtractedText {

@@ -88,12 +88,12 @@ fn document(line: &str) -> Document {
         .zip(line.split(' '))
         .map(|(at, text)| {
             let x = f32::from(at) * 60.0;
-            Word { text: text.into(), bbox: BBox::new(x, 0.0, x + 50.0, 12.0) }
+            Word::new(text.into(), BBox::new(x, 0.0, x + 50.0, 12.0))
         })
         .collect();
     let line = Line { text: line.into(), bbox: BBox::new(0.0, 0.0, 600.0, 12.0), words };
-    let page = Page { number: 1, width: 600.0, height: 800.0, lines: vec![line] };
-    Document { media_type: "text/plain".into(), pages: vec![page] }
+    let page = Page { number: 1, width: 600.0, height: 800.0, lines: vec![line], ..Page::default() };
+    Document { media_type: "text/plain".into(), pages: vec![page], ..Document::default() }
 }
 
 fn spec(name: &str, kind: OutputType, prompt: &str) -> OutputSpec {

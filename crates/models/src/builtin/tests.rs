@@ -12,7 +12,8 @@ mod others;
 /// Sets text on the 6 × 12 grid, a page per form feed.
 fn document(text: &str) -> Document {
     let page = |(at, text): (usize, &str)| {
-        let mut page = Page { number: at as u32 + 1, width: 612.0, height: 792.0, lines: Vec::new() };
+        let mut page =
+            Page { number: at as u32 + 1, width: 612.0, height: 792.0, lines: Vec::new(), ..Page::default() };
         for (row, text) in text.trim_matches('\n').lines().enumerate() {
             let mut line = Line { text: text.to_owned(), ..Line::default() };
             let mut column = 0;
@@ -20,8 +21,7 @@ fn document(text: &str) -> Document {
                 let width = word.chars().count();
                 if width > 0 {
                     let (x, y) = (column as f32 * 6.0, row as f32 * 12.0);
-                    line.words
-                        .push(Word { text: word.to_owned(), bbox: BBox::new(x, y, x + width as f32 * 6.0, y + 12.0) });
+                    line.words.push(Word::new(word.to_owned(), BBox::new(x, y, x + width as f32 * 6.0, y + 12.0)));
                 }
                 column += width + 1;
             }
@@ -30,7 +30,11 @@ fn document(text: &str) -> Document {
         }
         page
     };
-    Document { media_type: "text/plain".into(), pages: text.split('\u{c}').enumerate().map(page).collect() }
+    Document {
+        media_type: "text/plain".into(),
+        pages: text.split('\u{c}').enumerate().map(page).collect(),
+        ..Document::default()
+    }
 }
 
 fn ask_with(document: &Document, name: &str, kind: OutputType, prompt: &str, grammar: &[GrammarEntry]) -> Reply {

@@ -6,7 +6,7 @@ fn document(pages: &[&[&str]]) -> Document {
     let line = |text: &&str| Line { text: (*text).to_owned(), ..Line::default() };
     let page =
         |(number, lines): (u32, &&[&str])| Page { number, lines: lines.iter().map(line).collect(), ..Page::default() };
-    Document { media_type: "text/plain".into(), pages: (1..).zip(pages).map(page).collect() }
+    Document { media_type: "text/plain".into(), pages: (1..).zip(pages).map(page).collect(), ..Document::default() }
 }
 
 fn index_of(pages: &[&[&str]], size: u32) -> Index {

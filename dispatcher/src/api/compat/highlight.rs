@@ -34,8 +34,9 @@ mod tests {
         let evidence = Evidence { page: 2, bbox: BBox::new(10.0, 40.0, 90.0, 52.5), quote: "7".to_owned() };
         let unknown = Evidence { page: 3, ..evidence.clone() };
         let evidence = IndexMap::from([("total".to_owned(), vec![evidence, unknown]), ("iban".to_owned(), vec![])]);
-        let page = |number| Page { number, width: 595.0, height: 842.0, lines: Vec::new() };
-        let document = Document { media_type: "application/pdf".to_owned(), pages: vec![page(1), page(2)] };
+        let page = |number| Page { number, width: 595.0, height: 842.0, lines: Vec::new(), ..Page::default() };
+        let document =
+            Document { media_type: "application/pdf".to_owned(), pages: vec![page(1), page(2)], ..Document::default() };
 
         let places = of(&evidence, &document);
 
