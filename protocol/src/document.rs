@@ -118,7 +118,6 @@ pub enum Origin {
 impl Origin {
     /// Whether they stand in the file as text.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text)
     }
@@ -218,7 +217,6 @@ const fn one() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 const fn is_one(count: &u32) -> bool {
     *count == 1
 }

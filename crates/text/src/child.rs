@@ -1,6 +1,6 @@
 //! The child process: limits itself, then reads documents and answers until its parent wants no more.
 
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -8,8 +8,10 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 use crate::error::Error;
-use crate::wire::{Format, Reply, Request};
-use crate::{pdf, plain};
+use crate::formats::{self, File};
+use crate::pages::Pages;
+use crate::picture::Picture;
+use crate::wire::{Deed, End, Request, Said};
 
 /// Open files a child needs: its three pipes, the document, the library, and fonts that PDFium looks up.
 const OPEN_FILES: u64 = 32;
@@ -32,37 +34,69 @@ pub fn child_main() -> ExitCode {
 }
 
 fn converse() -> io::Result<()> {
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    let first: Request = serde_json::from_str(&line)?;
+    let Some((first, bytes)) = asked(&mut io::stdin().lock())? else { return Ok(()) };
     limit(&first)?;
     let requests = hear_the_parent()?;
-    answer(&first)?;
-    for line in requests {
-        let request: Request = serde_json::from_str(&line)?;
+    answer(&first, &bytes)?;
+    drop(bytes);
+    for (request, bytes) in requests {
         limit_processor_time(&request)?;
-        answer(&request)?;
+        answer(&request, &bytes)?;
     }
     Ok(())
 }
 
-fn answer(request: &Request) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let reply = read(request, &mut stdout);
-    writeln!(stdout)?;
-    let mut answer = BufWriter::with_capacity(64 * 1024, stdout);
-    serde_json::to_writer(&mut answer, &reply)?;
-    writeln!(answer)?;
+/// A request with its document; `None` when the parent wants no more.
+fn asked(stdin: &mut impl BufRead) -> io::Result<Option<(Request, Vec<u8>)>> {
+    let mut line = String::new();
+    if stdin.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let request: Request = serde_json::from_str(&line)?;
+    let mut bytes = Vec::new();
+    // Asked for at once, so that what does not fit fails here and not after having grown step by step.
+    let length = usize::try_from(request.bytes).map_err(io::Error::other)?;
+    bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    stdin.take(request.bytes).read_to_end(&mut bytes)?;
+    if bytes.len() != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some((request, bytes)))
+}
+
+fn answer(request: &Request, bytes: &[u8]) -> io::Result<()> {
+    let mut answer = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let (end, pixels) = done(request, bytes, &mut answer);
+    say(&mut answer, &Said::End(end))?;
+    answer.write_all(&pixels)?;
     answer.flush()
 }
 
-fn read(Request { file, format, limits, .. }: &Request, progress: &mut impl Write) -> Reply {
-    match format {
-        Format::Pdf { password, pdfium } => {
-            let begin = |page: u32| writeln!(progress, "{page}").map_err(|error| Error::io("answering", &error));
-            pdf::read(file, password.as_deref(), pdfium, limits, begin)
+fn say(answer: &mut impl Write, said: &Said) -> io::Result<()> {
+    serde_json::to_writer(&mut *answer, said)?;
+    writeln!(answer)
+}
+
+/// Does what was asked; what is to be said at the end, and the pixels that follow.
+fn done(request: &Request, bytes: &[u8], answer: &mut impl Write) -> (Result<End, Error>, Vec<u8>) {
+    let Request { deed, name, password, pdfium, limits, .. } = request;
+    let file = File { bytes, name, password: password.as_deref(), pdfium };
+    match deed {
+        Deed::Read { wanted, from } => {
+            let mut hear = |said: Said| {
+                let said_so = say(answer, &said);
+                // The parent must know of a page before this process may end because of it.
+                let flushed =
+                    if matches!(said, Said::Begin(_)) { said_so.and_then(|()| answer.flush()) } else { said_so };
+                flushed.map_err(|error| Error::io("answering", &error))
+            };
+            let pages = Pages::new(limits, wanted.as_ref(), *from, &mut hear);
+            (formats::read(&file, pages).map(End::Read), Vec::new())
         }
-        Format::Text { media_type } => plain::read(file, media_type, limits),
+        Deed::Picture(wish) => match formats::picture(&file, wish) {
+            Ok(Picture { placement, pixels }) => (Ok(End::Picture(placement)), pixels),
+            Err(error) => (Err(error), Vec::new()),
+        },
     }
 }
 
@@ -103,13 +137,16 @@ fn processor_seconds() -> io::Result<u64> {
 /// closes our standard input.
 ///
 /// The kernel's own parent-death signal is tied to the *thread* that started us, and a runtime may retire threads.
-fn hear_the_parent() -> io::Result<Receiver<String>> {
+fn hear_the_parent() -> io::Result<Receiver<(Request, Vec<u8>)>> {
     const STACK: usize = 64 * 1024;
     let (send, requests) = channel();
     let listen = move || {
-        for line in io::stdin().lock().lines() {
-            // Nobody takes it when the process is about to end.
-            let Some(Ok(())) = line.ok().map(|line| send.send(line)) else { break };
+        let mut stdin = io::stdin().lock();
+        // Nobody takes it when the process is about to end.
+        while let Ok(Some(asked)) = asked(&mut stdin) {
+            if send.send(asked).is_err() {
+                break;
+            }
         }
         // Not an orderly exit: the parser may be anywhere, and nobody waits for an answer.
         let _ = kill_process(getpid(), Signal::KILL);

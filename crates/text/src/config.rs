@@ -81,6 +81,8 @@ pub struct Limits {
     pub words: u32,
     /// Size of what was read, in bytes of the child's answer, which the parent holds in memory along with the document.
     pub output_bytes: u64,
+    /// Size of the picture of a page in bytes, uncompressed.
+    pub picture_bytes: u64,
 }
 
 impl Default for Limits {
@@ -95,6 +97,7 @@ impl Default for Limits {
             pages: 5_000,
             words: 500_000,
             output_bytes: 64 * MIB,
+            picture_bytes: 128 * MIB,
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use protocol::{ErrorClass, TaskError};
 use serde::{Deserialize, Serialize};
 
+/// What can be read, as a person is told.
+const READABLE: &str = "PDF, plain text and Markdown";
+
 /// Why a document could not be read. Travels from the child to its parent as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
@@ -21,8 +24,8 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// Neither PDF nor text.
-    #[error("the file is {looks_like}; PDF, plain text and Markdown can be read")]
+    /// None of what can be read.
+    #[error("the file is {looks_like}; {READABLE} can be read")]
     Unsupported {
         /// What its first bytes say it is, with an article.
         looks_like: String,
@@ -67,6 +70,12 @@ pub enum Error {
         path: PathBuf,
         /// What the loader said.
         detail: String,
+    },
+    /// A kind of document that has no look of its own.
+    #[error("there is no picture of a document that {reader} reads")]
+    NoPicture {
+        /// What reads it.
+        reader: String,
     },
     /// The operating system refused something.
     #[error("{doing} failed: {detail}")]
@@ -133,6 +142,7 @@ impl Error {
             Self::Killed => "extractor_killed",
             Self::PdfiumMissing { .. } => "pdfium_missing",
             Self::PdfiumUnusable { .. } => "pdfium_unusable",
+            Self::NoPicture { .. } => "picture_unavailable",
             Self::Io { .. } => "io",
         }
     }
@@ -144,6 +154,23 @@ impl Error {
             Self::Io { .. } | Self::Killed => ErrorClass::Transient,
             _ => ErrorClass::Permanent,
         }
+    }
+
+    /// The page that was being read, where that is known.
+    #[must_use]
+    pub const fn page(&self) -> Option<u32> {
+        match self {
+            Self::TooComplex { page, .. } | Self::Crashed { page, .. } => *page,
+            _ => None,
+        }
+    }
+
+    /// Whether one page alone may be to blame.
+    pub(crate) const fn is_of_a_page(&self) -> bool {
+        matches!(
+            self,
+            Self::Crashed { .. } | Self::TooComplex { limit: Limit::MemoryBytes(_) | Limit::CpuSeconds(_), .. }
+        )
     }
 
     pub(crate) fn io(doing: impl Into<String>, error: &std::io::Error) -> Self {

@@ -1,20 +1,22 @@
-//! The front of the crate: finds out what a file is and has it read the right way.
+//! The front of the crate: has a document read, whatever it takes.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use protocol::document::Document;
+use protocol::document::{Document, PageFailure};
+use tokio::fs::File;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
-use crate::config::{Config, Limits, find_pdfium};
+use crate::config::{Config, find_pdfium};
 use crate::error::{Error, Limit};
-use crate::format::{self, Format};
+use crate::picture::{Picture, Wish};
 use crate::pool::Pool;
-use crate::wire::{self, Reading, Request};
+use crate::process::Heard;
+use crate::range::{PageRange, spoken};
+use crate::reading::{self, Reading};
+use crate::wire::{Deed, End, Request};
 
 /// A document on disk.
 #[derive(Clone)]
@@ -25,23 +27,26 @@ pub struct Source {
     pub name: String,
     /// Opens it when it is encrypted.
     pub password: Option<String>,
+    /// The pages that are wanted; `None`: all.
+    pub pages: Option<PageRange>,
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The password stays out of logs.
-        let Self { path, name, password } = self;
+        let Self { path, name, password, pages } = self;
         let password = password.as_ref().map(|_| "…");
-        f.debug_struct("Source").field("path", path).field("name", name).field("password", &password).finish()
+        let mut shown = f.debug_struct("Source");
+        shown.field("path", path).field("name", name).field("password", &password).field("pages", pages).finish()
     }
 }
 
 impl Source {
-    /// A file called as on disk, without a password.
+    /// A file called as on disk, without a password, all of it.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { path, name, password: None }
+        Self { path, name, password: None, pages: None }
     }
 }
 
@@ -50,8 +55,8 @@ impl Source {
 pub struct Extracted {
     /// Its pages.
     pub document: Document,
-    /// What read it: `pdfium`, `plain-text`.
-    pub extractor: &'static str,
+    /// What read it: `pdfium`, `plain-text`, …
+    pub extractor: String,
     /// What a person should know about the result, a sentence each: pages without text, pages that are damaged.
     pub warnings: Vec<String>,
 }
@@ -73,46 +78,88 @@ impl Extractor {
         Self { config: Arc::new(config), children, pool }
     }
 
-    /// Reads one document. Dropping the future kills the child that reads it.
+    /// Reads one document. Pages that fail are listed in [`Document::failures`] as long as there is one that does not.
+    /// Dropping the future kills the child that reads it.
     ///
     /// # Errors
     /// See [`Error`]; all but `io` and `extractor_killed` are permanent.
     pub async fn extract(&self, source: &Source) -> Result<Extracted, Error> {
-        let (extractor, format) = match self.format_of(source).await? {
-            Format::Pdf => {
-                let pdfium = find_pdfium(self.config.pdfium.as_deref())?;
-                ("pdfium", wire::Format::Pdf { password: source.password.clone(), pdfium })
-            }
-            Format::Text { media_type } => ("plain-text", wire::Format::Text { media_type: media_type.to_owned() }),
-        };
-        let file = std::path::absolute(&source.path).map_err(|error| Error::io("finding the file", &error))?;
-        let (limits, documents) = (self.config.limits.clone(), self.config.documents_per_child);
-        let request = Request { file, format, limits, documents };
-        let _permit = self.children.acquire().await;
-        let Reading { document, warnings } = self.pool.read(&request).await?;
-        Ok(Extracted { document, extractor, warnings })
+        let mut opened = self.open(source).await?;
+        let request = self.request(source, &opened, Deed::Read { wanted: source.pages.clone(), from: 1 });
+        let permit = self.children.acquire().await;
+        let reading = reading::read(&self.pool, request, &mut opened.file).await?;
+        drop(permit);
+        let Reading { pages, failures, summary, .. } = reading;
+        let mut warnings = summary.warnings;
+        warnings.extend(left_out(&failures));
+        let blank: Vec<u32> = pages.iter().filter(|(_, scan)| scan.is_some()).map(|(page, _)| page.number).collect();
+        if !blank.is_empty() {
+            warnings.push(format!("{}: without a text layer", spoken(&blank)));
+        }
+        let pages = pages.into_iter().map(|(page, _)| page).collect();
+        Ok(Extracted {
+            document: Document { media_type: summary.media_type, pages, failures },
+            extractor: summary.reader,
+            warnings,
+        })
     }
 
-    async fn format_of(&self, source: &Source) -> Result<Format, Error> {
-        let (path, name, limits) = (source.path.clone(), source.name.clone(), self.config.limits.clone());
-        let recognised = spawn_blocking(move || format::recognise(&head(&path, &limits)?, &name)).await;
-        recognised.unwrap_or_else(|error| Err(Error::io("reading the file", &error.into())))
+    /// Draws a page of a document.
+    ///
+    /// # Errors
+    /// As for [`Extractor::extract`]; [`Error::NoPicture`] for documents without a look of their own.
+    pub async fn picture(&self, source: &Source, wish: Wish) -> Result<Picture, Error> {
+        let mut opened = self.open(source).await?;
+        let page = wish.page;
+        let request = self.request(source, &opened, Deed::Picture(wish));
+        let _permit = self.children.acquire().await;
+        let mut heard = Heard::default();
+        let wall = request.limits.wall;
+        match self.pool.ask(&request, &mut opened.file, wall, &mut heard, false).await {
+            Ok((End::Picture(placement), _)) => Ok(Picture { placement, pixels: std::mem::take(&mut heard.pixels) }),
+            Ok((End::Read(_), _)) => Err(Error::Crashed { how: "no picture".to_owned(), page: Some(page), said: None }),
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    fn request(&self, source: &Source, opened: &Opened, deed: Deed) -> Request {
+        let Source { name, password, .. } = source.clone();
+        let Config { limits, documents_per_child: documents, .. } = self.config.as_ref().clone();
+        let pdfium = find_pdfium(self.config.pdfium.as_deref());
+        Request { deed, name, bytes: opened.bytes, password, pdfium, limits, documents }
+    }
+
+    /// Opens a file that is neither empty nor too large.
+    async fn open(&self, source: &Source) -> Result<Opened, Error> {
+        let path = &source.path;
+        let failed = |error: std::io::Error| Error::io(format!("reading {}", path.display()), &error);
+        // A pipe or a device would block or never end, some of them when they are opened.
+        if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
+            return Err(failed(ErrorKind::InvalidInput.into()));
+        }
+        let file = File::open(path).await.map_err(failed)?;
+        let bytes = file.metadata().await.map_err(failed)?.len();
+        let most = self.config.limits.file_bytes;
+        match bytes {
+            0 => Err(Error::Empty),
+            bytes if bytes > most => Err(Limit::FileBytes(most).into()),
+            bytes => Ok(Opened { file, bytes }),
+        }
     }
 }
 
-/// The first bytes of a file that is neither empty nor too large.
-fn head(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let failed = |error: std::io::Error| Error::io(format!("reading {}", path.display()), &error);
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    // A pipe or a device would block or never end.
-    if !metadata.is_file() {
-        return Err(failed(ErrorKind::InvalidInput.into()));
-    }
-    if metadata.len() > limits.file_bytes {
-        return Err(Limit::FileBytes(limits.file_bytes).into());
-    }
-    let mut head = Vec::with_capacity(format::HEAD);
-    file.take(format::HEAD as u64).read_to_end(&mut head).map_err(failed)?;
-    if head.is_empty() { Err(Error::Empty) } else { Ok(head) }
+/// A document that is read.
+struct Opened {
+    file: File,
+    bytes: u64,
+}
+
+/// A sentence for each way in which pages failed.
+fn left_out(failures: &[PageFailure]) -> impl Iterator<Item = String> {
+    let alike = failures.chunk_by(|a, b| a.code == b.code && a.message == b.message);
+    alike.filter_map(|alike| {
+        let pages: Vec<u32> = alike.iter().map(|failure| failure.page).collect();
+        let PageFailure { code, message, .. } = alike.first()?;
+        Some(format!("{}: left out ({code}): {message}", spoken(&pages)))
+    })
 }

@@ -4,22 +4,24 @@
 //! [`Extractor::extract`] has a child read it, which has limited itself and reads as many documents as
 //! [`Config::documents_per_child`] says. Whatever a document does to its reader, the caller gets pages or a named [`Error`].
 //!
-//! The way of a document: `extractor` decides what it is → `pool` has a child or `process` starts one → `child` limits itself →
-//! `pdf` reads characters and `layout` makes words and lines of them, or `plain` sets text on a grid → `budget` counts.
+//! The way of a document: `extractor` opens it → `pool` has a child or `process` starts one → `child` limits itself and asks
+//! `formats` whose it is → a reader writes `pages`, with `layout` for characters that have places → `reading` collects them,
+//! with as many children as it takes.
 //!
 //! An executable that extracts text must call [`child_main`] when its first argument is [`CHILD_ARGUMENT`].
 
-mod budget;
 mod child;
 mod config;
 mod error;
 mod extractor;
-mod format;
+mod formats;
 mod layout;
-mod pdf;
-mod plain;
+mod pages;
+mod picture;
 mod pool;
 mod process;
+mod range;
+mod reading;
 mod unicode;
 mod wire;
 
@@ -27,3 +29,5 @@ pub use child::child_main;
 pub use config::{CHILD_ARGUMENT, ChildCommand, Config, Limits};
 pub use error::{Error, Limit, Protection};
 pub use extractor::{Extracted, Extractor, Source};
+pub use picture::{Picture, Placement, Wish};
+pub use range::{InvalidRange, PageRange};

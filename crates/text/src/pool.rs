@@ -1,16 +1,17 @@
 //! Children that wait for their next document, so that not every document pays for the start of a process.
 //!
-//! A document that cannot be read in a child which has read others is read again in a fresh one, and only that counts: what
-//! came before can neither fail a document nor excuse it. A child is asked again only after a document it could read.
+//! A child is asked again only after a document it could read.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ::metrics::{counter, gauge};
+use tokio::fs::File;
 
 use crate::config::ChildCommand;
 use crate::error::{Error, Limit};
-use crate::process::Reader;
-use crate::wire::{Reading, Request};
+use crate::process::{Heard, Reader};
+use crate::wire::{End, Request};
 
 /// Children by `state`: `busy`, `idle`.
 const CHILDREN: &str = "flotilla_children";
@@ -42,37 +43,38 @@ impl Pool {
         Self { command, documents: documents.max(1), idle: Mutex::default() }
     }
 
-    /// Has a child read a document.
-    pub(crate) async fn read(&self, request: &Request) -> Result<Reading, Error> {
+    /// Has a child do something with a document within that time. What it says goes to `heard`.
+    ///
+    /// `used` says whether a child may do it that has read other documents; the answer says whether one did.
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        file: &mut File,
+        wall: Duration,
+        heard: &mut Heard,
+        used: bool,
+    ) -> Result<(End, bool), (Error, bool)> {
         let _busy = Counted::new("busy");
-        if let Some(used) = self.take_idle() {
-            match self.read_in(used, request).await {
-                Ok(reading) => return Ok(reading),
-                // Its time was its own, and it has had it.
-                Err(error @ Error::TooComplex { limit: Limit::Wall(_), .. }) => return Err(error),
-                Err(_may_be_the_fault_of_an_earlier_document) => {}
-            }
-        }
-        let reader = Reader::start(&self.command)?;
-        self.read_in(Child { reader, read: 0 }, request).await
-    }
-
-    async fn read_in(&self, mut child: Child, request: &Request) -> Result<Reading, Error> {
-        let outcome = child.reader.read(request).await;
+        let idle = if used { self.take_idle() } else { None };
+        let was_used = idle.is_some();
+        let mut child = match idle {
+            Some(child) => child,
+            None => Child { reader: Reader::start(&self.command).map_err(|error| (error, false))?, read: 0 },
+        };
+        let outcome = child.reader.ask(request, file, wall, heard).await;
         child.read += 1;
+        let most = request.limits.memory_bytes / SHARE_OF_MEMORY;
         let reason = match &outcome {
             Ok(_) if child.read >= self.documents => "tasks",
-            Ok(_) if child.reader.memory().is_some_and(|kept| kept > request.limits.memory_bytes / SHARE_OF_MEMORY) => {
-                "memory"
-            }
+            Ok(_) if child.reader.memory().is_some_and(|kept| kept > most) => "memory",
             Ok(_) => {
                 self.keep(child);
-                return outcome;
+                return outcome.map(|end| (end, was_used)).map_err(|error| (error, was_used));
             }
             Err(error) => reason(error),
         };
         counter!(RECYCLED, "reason" => reason).increment(1);
-        outcome
+        outcome.map(|end| (end, was_used)).map_err(|error| (error, was_used))
     }
 
     /// A child that waits and lives.

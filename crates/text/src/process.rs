@@ -5,15 +5,16 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::{ChildCommand, Limits};
 use crate::error::{Error, Limit};
-use crate::wire::{Reading, Reply, Request, answer_ends, page_and_reply};
+use crate::wire::{End, EndOf, Request, Said, lines};
 
 /// How much of a child's standard error is kept.
 const SAID_BYTES: usize = 2000;
@@ -60,61 +61,74 @@ impl Reader {
         Some(pages * PAGE)
     }
 
-    /// Has it read a document. After an error it must not be asked again.
-    pub(crate) async fn read(&mut self, request: &Request) -> Result<Reading, Error> {
+    /// Has it do something with a document, whose bytes are `file`, within `wall`. What it says goes to `heard`, also when it
+    /// fails; after an error it must not be asked again.
+    pub(crate) async fn ask(
+        &mut self,
+        request: &Request,
+        file: &mut File,
+        wall: Duration,
+        heard: &mut Heard,
+    ) -> Result<End, Error> {
         let limits = &request.limits;
         let mut line = serde_json::to_vec(request).map_err(|error| Error::io("asking the extractor", &error.into()))?;
         line.push(b'\n');
-        let mut heard = Heard::default();
-        let Ok(status) = timeout(limits.wall, self.converse(&line, limits, &mut heard)).await else {
+        let Ok(status) = timeout(wall, self.converse(&line, request.bytes, file, limits, heard)).await else {
             self.end().await?;
             return Err(Error::TooComplex { limit: Limit::Wall(limits.wall), page: heard.page() });
         };
-        let status = status?;
-        if heard.answer.len() as u64 > limits.output_bytes {
-            return Err(Error::TooComplex { limit: Limit::OutputBytes(limits.output_bytes), page: heard.page() });
+        match status? {
+            Ended::Answered => heard.end().unwrap_or_else(|| Err(unreadable("no end", heard))),
+            Ended::BeyondLimit => {
+                self.end().await?;
+                Err(Error::TooComplex { limit: Limit::OutputBytes(limits.output_bytes), page: heard.page() })
+            }
+            Ended::Closed(status) if status.success() => Err(unreadable("it broke off", heard)),
+            Ended::Closed(status) => Err(cause_of_death(status, heard, limits)),
         }
-        if let Some(status) = status.filter(|status| !status.success()) {
-            return Err(cause_of_death(status, &heard, limits));
-        }
-        // A long answer takes long enough to matter to everything else on this thread.
-        spawn_blocking(move || reply(&heard.answer))
-            .await
-            .unwrap_or_else(|error| Err(Error::io("reading the extractor's answer", &error.into())))
     }
 
-    /// Asks and listens; the status of a child that has ended, none of one that has answered and lives.
+    /// Asks and listens.
     async fn converse(
         &mut self,
         request: &[u8],
+        bytes: u64,
+        file: &mut File,
         limits: &Limits,
         heard: &mut Heard,
-    ) -> Result<Option<ExitStatus>, Error> {
+    ) -> Result<Ended, Error> {
         let failed = |error: std::io::Error| Error::io("talking to the extractor", &error);
+        file.rewind().await.map_err(|error| Error::io("reading the file", &error))?;
         // A child that ends before it has read its request is judged by its end.
-        let asked = self.stdin.write_all(request).await;
-        let Heard { answer, said } = heard;
+        let asked = match self.stdin.write_all(request).await {
+            Ok(()) => tokio::io::copy(&mut file.take(bytes), &mut self.stdin).await,
+            Err(error) => Err(error),
+        };
+        if asked.as_ref().is_ok_and(|sent| *sent < bytes) {
+            return Err(Error::io("reading the file", &std::io::Error::other("it became shorter meanwhile")));
+        }
         let mut overheard = self.stderr.is_none();
-        let ended = {
-            let mut listening = std::pin::pin!(answer_up_to(&mut self.stdout, limits.output_bytes, answer));
+        let Heard { answer, pixels, said, looking, .. } = heard;
+        let listened = {
+            let mut listening = std::pin::pin!(answer_up_to(&mut self.stdout, limits, answer, pixels, looking));
             let mut overhearing = std::pin::pin!(overhear(&mut self.stderr, said));
             loop {
                 tokio::select! {
-                    ended = &mut listening => break ended.map_err(failed)?,
+                    listened = &mut listening => break listened.map_err(failed)?,
                     result = &mut overhearing, if !overheard => { result.map_err(failed)?; overheard = true; }
                 }
             }
         };
-        match ended {
-            Ended::Answered => return Ok(None),
-            Ended::BeyondLimit => self.end().await?,
-            Ended::Closed => overhear(&mut self.stderr, said).await.map_err(failed)?,
+        match listened {
+            Listened::Whole => return Ok(Ended::Answered),
+            Listened::BeyondLimit => return Ok(Ended::BeyondLimit),
+            Listened::Closed => overhear(&mut self.stderr, said).await.map_err(failed)?,
         }
         let status = self.child.wait().await.map_err(failed)?;
         if status.success() {
             asked.map_err(failed)?;
         }
-        Ok(Some(status))
+        Ok(Ended::Closed(status))
     }
 
     async fn end(&mut self) -> Result<(), Error> {
@@ -122,32 +136,60 @@ impl Reader {
     }
 }
 
-fn reply(answer: &[u8]) -> Reply {
-    let (page, reply) = page_and_reply(answer);
-    serde_json::from_slice::<Reply>(reply)
-        .unwrap_or_else(|error| Err(Error::Crashed { how: format!("an unreadable answer: {error}"), page, said: None }))
+/// How a conversation ended.
+enum Ended {
+    Answered,
+    BeyondLimit,
+    Closed(ExitStatus),
+}
+
+fn unreadable(what: &str, heard: &Heard) -> Error {
+    Error::Crashed { how: format!("an unreadable answer: {what}"), page: heard.page(), said: None }
 }
 
 /// What a child wrote about one document.
 #[derive(Default)]
-struct Heard {
-    /// At most one byte more than is allowed.
+pub(crate) struct Heard {
+    /// Its lines, at most one byte more than is allowed.
     answer: Vec<u8>,
+    /// What follows them.
+    pub(crate) pixels: Vec<u8>,
     /// The beginning of its standard error.
     said: Vec<u8>,
+    looking: EndOf,
 }
 
 impl Heard {
+    /// What it said, line by line; ends where it said something else.
+    pub(crate) fn said(&self) -> impl Iterator<Item = Said> {
+        lines(&self.answer).map_while(|line| serde_json::from_slice(line).ok())
+    }
+
     /// The page it was reading.
     fn page(&self) -> Option<u32> {
-        page_and_reply(&self.answer).0
+        let mut page = None;
+        for line in lines(&self.answer) {
+            // Only these are short; the others need not be parsed to know that they end a page.
+            const SHORT: usize = 64;
+            let begun = (line.len() < SHORT).then(|| serde_json::from_slice(line).ok()).flatten();
+            page = if let Some(Said::Begin(page)) = begun { Some(page) } else { None };
+        }
+        page
+    }
+
+    fn end(&self) -> Option<Result<End, Error>> {
+        let last = lines(&self.answer).last()?;
+        match serde_json::from_slice(last).ok()? {
+            Said::End(end) => Some(end),
+            _ => None,
+        }
     }
 }
 
 /// How the reading of an answer ended.
-enum Ended {
+enum Listened {
     /// The answer is whole.
-    Answered,
+    Whole,
     /// The child closed its output.
     Closed,
     /// It writes more than it may.
@@ -155,17 +197,32 @@ enum Ended {
 }
 
 /// Reads an answer to its end, or to one byte beyond the limit. What was read stays when nobody waits for the rest.
-async fn answer_up_to(pipe: impl AsyncRead + Unpin, limit: u64, answer: &mut Vec<u8>) -> std::io::Result<Ended> {
-    let mut pipe = pipe.take(limit + 1);
-    loop {
-        let known = answer.len();
-        if pipe.read_buf(answer).await? == 0 {
-            return Ok(if answer.len() as u64 > limit { Ended::BeyondLimit } else { Ended::Closed });
+async fn answer_up_to(
+    pipe: &mut ChildStdout,
+    limits: &Limits,
+    answer: &mut Vec<u8>,
+    pixels: &mut Vec<u8>,
+    looking: &mut EndOf,
+) -> std::io::Result<Listened> {
+    let mut text = (&mut *pipe).take(limits.output_bytes + 1);
+    let end = loop {
+        if text.read_buf(answer).await? == 0 {
+            let is_beyond = answer.len() as u64 > limits.output_bytes;
+            return Ok(if is_beyond { Listened::BeyondLimit } else { Listened::Closed });
         }
-        if answer_ends(answer, known) {
-            return Ok(Ended::Answered);
+        if let Some(end) = looking.find(answer) {
+            break end;
         }
+    };
+    *pixels = answer.split_off(end);
+    let last = lines(answer).last().unwrap_or_default();
+    let Ok(Said::End(Ok(End::Picture(placement)))) = serde_json::from_slice(last) else { return Ok(Listened::Whole) };
+    if placement.bytes() > limits.picture_bytes {
+        return Ok(Listened::BeyondLimit);
     }
+    let missing = placement.bytes().saturating_sub(pixels.len() as u64);
+    pipe.take(missing).read_to_end(pixels).await?;
+    Ok(if pixels.len() as u64 == placement.bytes() { Listened::Whole } else { Listened::Closed })
 }
 
 /// Reads what a child says until it has said enough; then closes the pipe, so that a child that goes on is told so.

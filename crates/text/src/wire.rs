@@ -1,62 +1,116 @@
-//! What parent and child tell each other: for each document one JSON line in, the numbers of pages and one JSON line out.
+//! What parent and child tell each other. The parent: a JSON line and the bytes of the document. The child: JSON lines, of
+//! which the last is [`Said::End`]; behind it the pixels of a picture, if one was asked for.
 
 use std::path::PathBuf;
 
-use protocol::document::Document;
+use protocol::document::{Page, PageFailure};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Limits;
 use crate::error::Error;
+use crate::picture::{Placement, Wish};
+use crate::range::PageRange;
 
 /// What the parent asks. Passed over a pipe rather than as arguments, which other users of the machine can see.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Request {
-    pub(crate) file: PathBuf,
-    pub(crate) format: Format,
+    /// What is to be done with the document.
+    pub(crate) deed: Deed,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// How many bytes it has: they follow the line.
+    pub(crate) bytes: u64,
+    /// Opens it when it is encrypted.
+    pub(crate) password: Option<String>,
+    /// The PDFium library, or why there is none.
+    pub(crate) pdfium: Result<PathBuf, Error>,
     pub(crate) limits: Limits,
     /// How many documents one child may read; what it allows itself in all depends on it.
     pub(crate) documents: u32,
 }
 
-/// What the file is, with what it takes to read it.
-#[derive(Serialize, Deserialize)]
-pub(crate) enum Format {
-    Pdf { password: Option<String>, pdfium: PathBuf },
-    Text { media_type: String },
+/// What is to be done with a document.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum Deed {
+    /// Read those of its pages that are wanted, beginning with one.
+    Read { wanted: Option<PageRange>, from: u32 },
+    /// Draw a page.
+    Picture(Wish),
 }
 
-/// What the child answers. Before it, each page that may take long has its number on a line of its own, written when the
-/// page is begun, and an empty line says that no page is being read any more: a child that ends without an answer can
-/// then be said to have ended at a page.
-pub(crate) type Reply = Result<Reading, Error>;
-
-/// Tells the reply from the lines before it: the page that was being read, and what follows.
-pub(crate) fn page_and_reply(said: &[u8]) -> (Option<u32>, &[u8]) {
-    // The reply itself is a single line.
-    let said = said.strip_suffix(b"\n").filter(|_| answer_ends(said, 0)).unwrap_or(said);
-    let mut parts = said.rsplitn(3, |byte| *byte == b'\n');
-    let reply = parts.next().unwrap_or_default();
-    let page = parts.next().and_then(|line| str::from_utf8(line).ok()?.parse().ok());
-    (page, reply)
-}
-
-/// Whether the answer is whole: after the empty line follows the reply with the end of its line. `from` says how much was
-/// looked at before.
-pub(crate) fn answer_ends(said: &[u8], from: usize) -> bool {
-    // Only a line's end can end the answer, and the reply is the only long line: so little is looked at twice.
-    if !said[from..].contains(&b'\n') {
-        return false;
-    }
-    let Some(before) = said.strip_suffix(b"\n") else { return false };
-    let reply_at = before.iter().rposition(|byte| *byte == b'\n');
-    reply_at.is_some_and(|at| at + 1 < before.len() && (at == 0 || before[at - 1] == b'\n'))
-}
-
-/// A document that was read.
+/// What the child says.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Reading {
-    pub(crate) document: Document,
+pub(crate) enum Said {
+    /// So many pages there are, and reading can begin with any of them.
+    Count(u32),
+    /// The page of that number is being read.
+    Begin(u32),
+    /// A page.
+    Page { page: Box<Page>, scan: Option<Scan> },
+    /// A page that cannot be read: its number and size, and why.
+    Failed { page: Box<Page>, failure: PageFailure },
+    /// That was all.
+    End(Result<End, Error>),
+}
+
+/// How [`Said::End`] begins on the wire. No other line begins so.
+const END: &[u8] = b"{\"End\":";
+
+/// What was done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum End {
+    Read(Summary),
+    /// The pixels follow.
+    Picture(Placement),
+}
+
+/// What there is to say of a document besides its pages.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// What read it.
+    pub(crate) reader: String,
+    /// IANA media type.
+    pub(crate) media_type: String,
+    /// What a person should know, a sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Why the picture of a page should be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Scan {
+    /// Something is drawn on the page, and no text.
+    NoText,
+    /// The letters of its fonts are not known, so that its text is none.
+    Unmapped,
+    /// The document is a picture.
+    Picture,
+}
+
+/// Finds the end in what a child says, line by line; what was looked at is not looked at again.
+#[derive(Default)]
+pub(crate) struct EndOf {
+    line: usize,
+    looked: usize,
+}
+
+impl EndOf {
+    /// Where the last line ends, once it is there.
+    pub(crate) fn find(&mut self, said: &[u8]) -> Option<usize> {
+        while let Some(length) = said[self.looked..].iter().position(|byte| *byte == b'\n') {
+            let (start, end) = (self.line, self.looked + length + 1);
+            (self.line, self.looked) = (end, end);
+            if said[start..end].starts_with(END) {
+                return Some(end);
+            }
+        }
+        self.looked = said.len();
+        None
+    }
+}
+
+/// The whole lines of what a child said, up to its end.
+pub(crate) fn lines(said: &[u8]) -> impl Iterator<Item = &[u8]> {
+    said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"))
 }
 
 #[cfg(test)]
@@ -64,22 +118,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_page_begun_is_the_one_being_read_until_an_empty_line() {
-        assert_eq!(page_and_reply(b""), (None, &b""[..]));
-        assert_eq!(page_and_reply(b"1\n2\n"), (Some(2), &b""[..]));
-        assert_eq!(page_and_reply(b"1\n2\n\n{\"Ok\""), (None, &b"{\"Ok\""[..]));
-        assert_eq!(page_and_reply(b"\n{}"), (None, &b"{}"[..]));
-        assert_eq!(page_and_reply(b"1\n2\n\n{}\n"), (None, &b"{}"[..]));
-    }
-
-    #[test]
-    fn an_answer_ends_with_the_line_after_the_empty_one() {
-        for part in ["", "1\n", "1\n2\n", "1\n2\n\n", "\n", "1\n\n{\"Ok\"", "\n{}"] {
-            assert!(!answer_ends(part.as_bytes(), 0), "{part:?}");
+    fn the_last_line_is_found_however_the_bytes_arrive() {
+        let mut said = Vec::new();
+        for line in [Said::Count(2), Said::Begin(1), Said::End(Err(Error::Empty))] {
+            serde_json::to_writer(&mut said, &line).unwrap();
+            said.push(b'\n');
         }
-        for whole in ["\n{}\n", "1\n2\n\n{}\n"] {
-            assert!(answer_ends(whole.as_bytes(), 0), "{whole:?}");
-            assert!(answer_ends(whole.as_bytes(), whole.len() - 1), "{whole:?}");
+        let end = said.len();
+        said.extend(b"\n{\"End\":pixels\n");
+        for step in [1, 7, said.len()] {
+            let mut looking = EndOf::default();
+            let found = (0..=said.len()).step_by(step).find_map(|known| looking.find(&said[..known]));
+            assert_eq!(found, Some(end), "{step}");
         }
+        assert_eq!(lines(&said[..end]).count(), 3);
     }
 }

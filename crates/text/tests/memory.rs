@@ -25,7 +25,7 @@ async fn the_largest_texts_are_read_or_refused_within_their_memory() {
     let read = extractor.extract(&file(folder.path(), &largest)).await.unwrap();
     assert_eq!(read.document.pages.len(), 5_000);
     let error = extractor.extract(&file(folder.path(), &refused)).await.unwrap_err();
-    assert_eq!(error, Error::TooComplex { limit: Limit::Words(500_000), page: None });
+    assert_eq!(error, Error::TooComplex { limit: Limit::Words(500_000), page: Some(2) });
     assert!(peak() < MOST, "{} MiB", peak() / MIB);
 }
 
@@ -34,7 +34,8 @@ async fn the_largest_answer_of_a_child_is_taken_within_its_memory() {
     // As many words as are allowed, each on a line of its own, which takes the most memory for its length.
     let line = r#"{"text":"w","bbox":[1.5,2.5,3.5,4.5],"words":[{"text":"w","bbox":[100.25,200.25,120.25,212.25]}]}"#;
     let page = format!(r#"{{"number":1,"width":1,"height":1,"lines":[{}]}}"#, vec![line; 500_000].join(","));
-    let answer = format!(r#"{{"Ok":{{"document":{{"media_type":"","pages":[{page}]}},"warnings":[]}}}}"#);
+    let end = r#"{"End":{"Ok":{"Read":{"reader":"","media_type":"","warnings":[]}}}}"#;
+    let answer = format!("{{\"Page\":{{\"page\":{page},\"scan\":null}}}}\n{end}\n");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("answer");
     std::fs::write(&path, answer).unwrap();

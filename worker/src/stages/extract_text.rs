@@ -26,7 +26,7 @@ impl Handle<ExtractText> for Handler {
             return Err(TaskError::permanent("document_foreign", message).into());
         }
         let file = ctx.objects.local_file(&request.file_path).await.map_err(store_failed)?;
-        let source = Source { path: file.path.clone(), name: request.file_name.clone(), password: None };
+        let source = Source { path: file.path.clone(), name: request.file_name.clone(), password: None, pages: None };
         let read = self.extractor.extract(&source).await.map_err(TaskError::from)?;
         for warning in &read.warnings {
             ctx.log("warn", warning.clone());
@@ -44,7 +44,7 @@ impl Handle<ExtractText> for Handler {
             file_hash: request.file_hash,
             pages,
             words,
-            extractor: read.extractor.to_owned(),
+            extractor: read.extractor,
             warnings: read.warnings,
         })
     }

@@ -3,7 +3,7 @@
 use protocol::document::BBox;
 
 use super::{Direction, Glyph, Mark};
-use crate::budget::LONGEST_WORD;
+use crate::pages::LONGEST_WORD;
 use crate::unicode::is_right_to_left;
 
 /// A gap wider than this part of the height ends a word even where no space is drawn.

@@ -12,6 +12,8 @@ pub(super) struct PageText {
     pub(super) marks: Vec<Mark>,
     /// Whether annotations and form fields are among it.
     pub(super) flattened: bool,
+    /// Whether anything is drawn on it.
+    pub(super) is_drawn_on: bool,
 }
 
 impl PageText {
@@ -29,7 +31,8 @@ impl PageText {
         for value in values {
             value.write_where_nothing_is(&frame, &mut marks);
         }
-        Ok(Self { frame, marks, flattened })
+        let is_drawn_on = !page.objects().is_empty();
+        Ok(Self { frame, marks, flattened, is_drawn_on })
     }
 }
 

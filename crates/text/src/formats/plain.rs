@@ -1,16 +1,13 @@
 //! Plain text and Markdown, set on a fixed grid so that they have positions like everything else.
 
 use std::borrow::Cow;
-use std::fs;
-use std::path::Path;
 
 use protocol::document::{BBox, Document, Line, Page, Word};
 
-use crate::budget::{Budget, LONGEST_WORD};
-use crate::config::Limits;
+use super::{File, Reader, looks_like_text, unreadable};
 use crate::error::{Error, Limit};
+use crate::pages::{LONGEST_WORD, Pages};
 use crate::unicode::normalise;
-use crate::wire::Reading;
 
 /// Width of a character in points.
 const ADVANCE: f32 = 6.0;
@@ -37,17 +34,29 @@ const WINDOWS_1252: [char; 32] = [
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Reads a file.
-pub(crate) fn read(path: &Path, media_type: &str, limits: &Limits) -> Result<Reading, Error> {
-    let failed = |error| Error::io(format!("reading {}", path.display()), &error);
-    if fs::metadata(path).map_err(failed)?.len() > limits.text_bytes {
-        return Err(Limit::FileBytes(limits.text_bytes).into());
+/// Reads what is text already.
+pub(super) struct Plain;
+
+impl Reader for Plain {
+    fn name(&self) -> &'static str {
+        "plain-text"
     }
-    let pages = pages(&decode(&fs::read(path).map_err(failed)?), limits)?;
-    Ok(Reading {
-        document: Document { media_type: media_type.to_owned(), pages, ..Document::default() },
-        warnings: Vec::new(),
-    })
+
+    fn recognise(&self, file: &File<'_>) -> Option<&'static str> {
+        let is_text = looks_like_text(file.head());
+        if !is_text || unreadable::signature(file.head()).is_some() || unreadable::no_text(file).is_some() {
+            return None;
+        }
+        Some(if matches!(file.extension().as_str(), "md" | "markdown") { "text/markdown" } else { "text/plain" })
+    }
+
+    fn read(&self, file: &File<'_>, _media_type: &str, pages: &mut Pages<'_>) -> Result<(), Error> {
+        let most = pages.limits().text_bytes;
+        if file.bytes.len() as u64 > most {
+            return Err(Limit::FileBytes(most).into());
+        }
+        set(&decode(file.bytes), pages)
+    }
 }
 
 /// UTF-8 or, marked as such, UTF-16; what is neither is taken for Windows-1252, in which everything is text.
@@ -76,26 +85,20 @@ fn decode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Sets the text page by page, no further than the limits.
-fn pages(text: &str, limits: &Limits) -> Result<Vec<Page>, Limit> {
-    let mut pages = Vec::new();
-    let mut budget = Budget::new(limits);
+fn set(text: &str, pages: &mut Pages<'_>) -> Result<(), Error> {
+    let mut number = 0;
     // What ends with a form feed has no page behind it.
     for sheet in text.strip_suffix(Document::PAGE_END).unwrap_or(text).split(Document::PAGE_END) {
         let mut lines = lines(sheet).flat_map(pieces).peekable();
         loop {
-            let number = u32::try_from(pages.len() + 1).unwrap_or(u32::MAX);
-            if number > limits.pages {
-                return Err(Limit::Pages(limits.pages));
-            }
-            let page = page(number, lines.by_ref().take(LINES));
-            budget.add(&page)?;
-            pages.push(page);
+            number += 1;
+            pages.add(page(number, lines.by_ref().take(LINES)))?;
             if lines.peek().is_none() {
                 break;
             }
         }
     }
-    Ok(pages)
+    Ok(())
 }
 
 /// Lines end with a line feed, a carriage return, or both.
@@ -167,9 +170,30 @@ fn y(row: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
+    use crate::wire::Said;
+
+    fn pages(text: &str, limits: &Limits) -> Result<Vec<Page>, Error> {
+        let mut heard = Vec::new();
+        let mut hear = |said| {
+            if let Said::Page { page, .. } = said {
+                heard.push(*page);
+            }
+            Ok(())
+        };
+        super::set(text, &mut Pages::new(limits, None, 1, &mut hear))?;
+        Ok(heard)
+    }
 
     fn set(text: &str) -> Vec<Page> {
         pages(text, &Limits::default()).unwrap()
+    }
+
+    fn limit(text: &str, limits: &Limits) -> Limit {
+        match pages(text, limits).unwrap_err() {
+            Error::TooComplex { limit, .. } => limit,
+            other => panic!("{other}"),
+        }
     }
 
     #[test]
@@ -213,10 +237,10 @@ mod tests {
     #[test]
     fn what_is_too_much_is_named() {
         let limits = Limits { pages: 2, words: 100, output_bytes: 10_000, ..Limits::default() };
-        assert_eq!(pages(&"\n".repeat(121), &limits).unwrap_err(), Limit::Pages(2));
-        assert_eq!(pages("\u{c}\u{c}.", &limits).unwrap_err(), Limit::Pages(2));
-        assert_eq!(pages(&"a ".repeat(101), &limits).unwrap_err(), Limit::Words(100));
-        assert_eq!(pages(&"a".repeat(9_000), &limits).unwrap_err(), Limit::OutputBytes(10_000));
+        assert_eq!(limit(&"\n".repeat(121), &limits), Limit::Pages(2));
+        assert_eq!(limit("\u{c}\u{c}.", &limits), Limit::Pages(2));
+        assert_eq!(limit(&"a ".repeat(101), &limits), Limit::Words(100));
+        assert_eq!(limit(&"a".repeat(9_000), &limits), Limit::OutputBytes(10_000));
         assert!(pages(&"a ".repeat(100), &limits).is_ok());
     }
 

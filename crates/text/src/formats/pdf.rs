@@ -1,0 +1,143 @@
+//! Reads a PDF with PDFium, character by character. Runs in the child only.
+
+use pdfium_render::prelude::*;
+use protocol::document::Page;
+
+use self::page::PageText;
+use super::{File, Reader, contains};
+use crate::error::{Error, Protection};
+use crate::layout;
+use crate::pages::Pages;
+use crate::picture::{Picture, Wish};
+use crate::range::spoken;
+use crate::wire::Scan;
+
+mod fields;
+mod frame;
+mod page;
+mod render;
+
+/// US Letter, for pages that do not even tell their size.
+const FALLBACK_SIZE: (f32, f32) = (612.0, 792.0);
+
+/// Reads PDF with PDFium.
+pub(super) struct Pdf;
+
+impl Reader for Pdf {
+    fn name(&self) -> &'static str {
+        "pdfium"
+    }
+
+    fn recognise(&self, file: &File<'_>) -> Option<&'static str> {
+        /// A header may stand behind other bytes, but no further than this.
+        const HEADER_WITHIN: usize = 1024;
+        let start = &file.bytes[..file.bytes.len().min(HEADER_WITHIN)];
+        contains(start, b"%PDF").then_some("application/pdf")
+    }
+
+    fn read(&self, file: &File<'_>, _media_type: &str, pages: &mut Pages<'_>) -> Result<(), Error> {
+        let pdfium = library(file)?;
+        let pdf = open(&pdfium, file)?;
+        let count = u32::try_from(pdf.pages().len()).unwrap_or(0);
+        if count == 0 {
+            return Err(Error::corrupt("it has no pages"));
+        }
+        pages.count(count)?;
+        let (mut blank, mut not_flattened, mut damaged) = (0, Vec::new(), 0);
+        let wanted: Vec<u32> = (1..=count).filter(|number| pages.wants(*number)).collect();
+        for number in &wanted {
+            pages.begin(*number)?;
+            match read_page(&pdf, *number) {
+                Ok(ReadPage { page, scan, flattened }) => {
+                    blank += usize::from(page.lines.is_empty());
+                    if !flattened {
+                        not_flattened.push(*number);
+                    }
+                    match scan {
+                        Some(why) => pages.add_scan(page, why)?,
+                        None => pages.add(page)?,
+                    }
+                }
+                Err(page) => {
+                    damaged += 1;
+                    pages.fail(page, &Error::corrupt("what the page draws cannot be read"))?;
+                }
+            }
+        }
+        if blank + damaged == wanted.len() && needs_rendering(file.bytes) {
+            return Err(Error::XfaOnly);
+        }
+        if !not_flattened.is_empty() {
+            let numbers = spoken(&not_flattened);
+            pages.warn(format!("{numbers}: read without form fields and annotations, which are damaged"));
+        }
+        Ok(())
+    }
+
+    fn picture(&self, file: &File<'_>, wish: &Wish) -> Result<Picture, Error> {
+        let pdfium = library(file)?;
+        render::page(&open(&pdfium, file)?, wish)
+    }
+}
+
+fn library(file: &File<'_>) -> Result<Pdfium, Error> {
+    let library = file.pdfium.as_ref().map_err(Clone::clone)?;
+    match Pdfium::bind_to_library(library) {
+        Ok(bindings) => Ok(Pdfium::new(bindings)),
+        // By an earlier document; a process has the library once.
+        Err(PdfiumError::PdfiumLibraryBindingsAlreadyInitialized) => Ok(Pdfium::default()),
+        Err(error) => Err(Error::PdfiumUnusable { path: library.clone(), detail: error.to_string() }),
+    }
+}
+
+fn open<'a>(pdfium: &'a Pdfium, file: &File<'a>) -> Result<PdfDocument<'a>, Error> {
+    let pdf = pdfium.load_pdf_from_byte_slice(file.bytes, file.password);
+    let pdf = pdf.map_err(|error| not_opened(&error, file.password.is_some()))?;
+    if pdf.form().is_some_and(|form| form.form_type() == PdfFormType::XfaFull) {
+        return Err(Error::XfaOnly);
+    }
+    Ok(pdf)
+}
+
+/// Whether the file says that its pages have yet to be drawn: an XFA form without its form dictionary.
+fn needs_rendering(file: &[u8]) -> bool {
+    const MARK: &[u8] = b"/NeedsRendering true";
+    file.windows(MARK.len()).any(|window| window == MARK)
+}
+
+fn not_opened(error: &PdfiumError, with_password: bool) -> Error {
+    match error {
+        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
+            Error::Encrypted(if with_password { Protection::PasswordWrong } else { Protection::PasswordNeeded })
+        }
+        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
+            Error::Encrypted(Protection::UnknownScheme)
+        }
+        _ => Error::corrupt("it is truncated, or not a PDF behind its header"),
+    }
+}
+
+/// A page with what there is to say about it.
+struct ReadPage {
+    page: Page,
+    scan: Option<Scan>,
+    flattened: bool,
+}
+
+/// Reads one page; of one that cannot be read, its number and size.
+fn read_page(pdf: &PdfDocument<'_>, number: u32) -> Result<ReadPage, Page> {
+    let index = PdfPageIndex::try_from(number - 1).unwrap_or(PdfPageIndex::MAX);
+    match PageText::read(pdf, index) {
+        Ok(PageText { frame, marks, flattened, is_drawn_on }) => {
+            let lines = layout::lines(&marks);
+            let scan = (lines.is_empty() && is_drawn_on).then_some(Scan::NoText);
+            let page = Page { number, width: frame.width, height: frame.height, lines, ..Page::default() };
+            Ok(ReadPage { page, scan, flattened })
+        }
+        Err(_) => {
+            let size = pdf.pages().page_size(index).map(|size| (size.width().value, size.height().value));
+            let (width, height) = size.unwrap_or(FALLBACK_SIZE);
+            Err(Page { number, width, height, ..Page::default() })
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What readers write to: pages, one by one, counted while they are read, so that too much is never held.
+
+use protocol::document::{Line, Page, PageFailure};
+
+use crate::config::Limits;
+use crate::error::{Error, Limit};
+use crate::range::PageRange;
+use crate::wire::{Said, Scan, Summary};
+
+/// No word is longer, in characters; what is longer is read as several. No word of any language comes near, while data
+/// that was put into a document as letters does.
+pub(crate) const LONGEST_WORD: usize = 10_000;
+
+/// What a word takes in the answer besides its letters: keys, quotes and four numbers.
+const WORD_OVERHEAD: usize = 56;
+
+/// What a line takes in the answer besides its text and words.
+const LINE_OVERHEAD: usize = 64;
+
+/// Hears what a child has to say, in the order in which it says it.
+pub(crate) type Hear<'a> = dyn FnMut(Said) -> Result<(), Error> + 'a;
+
+/// The pages of one document, from its reader to its parent process.
+pub(crate) struct Pages<'a> {
+    limits: &'a Limits,
+    wanted: Option<&'a PageRange>,
+    /// The first page that is read; those before were read already.
+    from: u32,
+    hear: &'a mut Hear<'a>,
+    words: usize,
+    bytes: usize,
+    summary: Summary,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn new(limits: &'a Limits, wanted: Option<&'a PageRange>, from: u32, hear: &'a mut Hear<'a>) -> Self {
+        Self { limits, wanted, from, hear, words: 0, bytes: 0, summary: Summary::default() }
+    }
+
+    /// What one document may cost.
+    pub(crate) const fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
+    /// Says how many pages there are, by a reader that can begin with any of them: it is then asked to go on behind a page
+    /// that it fell over.
+    pub(crate) fn count(&mut self, pages: u32) -> Result<(), Error> {
+        if pages > self.limits.pages {
+            return Err(Limit::Pages(self.limits.pages).into());
+        }
+        (self.hear)(Said::Count(pages))
+    }
+
+    /// Whether a page is to be read.
+    pub(crate) fn wants(&self, number: u32) -> bool {
+        number >= self.from && self.wanted.is_none_or(|wanted| wanted.holds(number))
+    }
+
+    /// Says that a page is being read, so that the parent knows where an end came.
+    pub(crate) fn begin(&mut self, number: u32) -> Result<(), Error> {
+        (self.hear)(Said::Begin(number))
+    }
+
+    /// Takes a page that was read. Leaves out one that is not wanted.
+    pub(crate) fn add(&mut self, page: Page) -> Result<(), Error> {
+        self.take(page, None)
+    }
+
+    /// Takes a page whose picture should be read as well, because its text is missing or not to be trusted.
+    pub(crate) fn add_scan(&mut self, page: Page, why: Scan) -> Result<(), Error> {
+        self.take(page, Some(why))
+    }
+
+    fn take(&mut self, page: Page, scan: Option<Scan>) -> Result<(), Error> {
+        let number = page.number;
+        if number > self.limits.pages {
+            return Err(Limit::Pages(self.limits.pages).into());
+        }
+        if !self.wants(number) {
+            return Ok(());
+        }
+        self.words += page.lines.iter().map(|line| line.words.len()).sum::<usize>();
+        self.bytes += page.lines.iter().map(weight).sum::<usize>();
+        let too_much = |limit| Err(Error::TooComplex { limit, page: Some(number) });
+        if self.words > self.limits.words as usize {
+            return too_much(Limit::Words(self.limits.words));
+        }
+        if self.bytes as u64 > self.limits.output_bytes {
+            return too_much(Limit::OutputBytes(self.limits.output_bytes));
+        }
+        (self.hear)(Said::Page { page: Box::new(page), scan })
+    }
+
+    /// Takes a page that cannot be read; `page` has its number and, if known, its size.
+    pub(crate) fn fail(&mut self, page: Page, error: &Error) -> Result<(), Error> {
+        let failure = PageFailure { page: page.number, code: error.code().to_owned(), message: error.to_string() };
+        (self.hear)(Said::Failed { page: Box::new(page), failure })
+    }
+
+    /// Adds what a person should know about the reading, a sentence.
+    pub(crate) fn warn(&mut self, sentence: impl Into<String>) {
+        const MOST: usize = 100;
+        if self.summary.warnings.len() < MOST {
+            self.summary.warnings.push(sentence.into());
+        }
+    }
+
+    /// What is said at the end.
+    pub(crate) fn summary(self, reader: &str, media_type: &str) -> Summary {
+        Summary { reader: reader.to_owned(), media_type: media_type.to_owned(), ..self.summary }
+    }
+}
+
+/// About how many bytes a line takes in the answer.
+fn weight(line: &Line) -> usize {
+    let words = line.words.iter().map(|word| word.text.len() + WORD_OVERHEAD).sum::<usize>();
+    LINE_OVERHEAD + line.text.len() + words
+}
