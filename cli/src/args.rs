@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Keep the whole system running in this process and serve it over HTTP.
     Serve(Box<Serve>),
+    /// Show what is read of a document: its text, its words with boxes, or a picture of its pages.
+    Text(Box<crate::text::Text>),
     /// Hand documents to a running fleet.
     Submit(Submit),
     /// Show where a run of a fleet stands.
@@ -158,6 +160,8 @@ pub(crate) struct Engine {
     pub(crate) workers: Option<u16>,
     #[command(flatten)]
     pub(crate) model: worker::flags::Model,
+    #[command(flatten)]
+    pub(crate) ocr: worker::flags::Ocr,
     #[command(flatten)]
     pub(crate) outbound: outbound::flags::Outbound,
     #[command(flatten)]

@@ -236,7 +236,8 @@ fn stage_worker(
 ) -> anyhow::Result<Worker> {
     let concurrency = concurrency(engine);
     let model = models::resolve(engine.model.config())?;
-    let extractor = text::Extractor::new(text::Config { children: concurrency, ..text::Config::discover()? });
+    let reading = text::Config { children: concurrency, ocr: engine.ocr.config(), ..text::Config::discover()? };
+    let extractor = text::Extractor::new(reading);
     let builder = Worker::builder(ports, config).traces(traces);
     let (resolver, way_out) = (Arc::new(resolver), outbound::Client::new(engine.outbound.policy()));
     let readers = Arc::new(Readers::new(model, Arc::clone(&resolver) as Arc<dyn Resolver>, way_out.clone()));

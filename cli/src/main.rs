@@ -35,14 +35,15 @@ mod status;
 mod submit;
 mod subscriptions;
 mod table;
+mod text;
 mod usage;
 mod watch;
 mod webhooks;
 
 fn main() -> ExitCode {
     // Child processes that read untrusted files are this same program in another role.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == text::CHILD_ARGUMENT) {
-        return text::child_main();
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == ::text::CHILD_ARGUMENT) {
+        return ::text::child_main();
     }
     let args = args::Args::parse();
     if let Err(error) = service::telemetry::init(&args.logging, "warn") {
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     match args.command {
         args::Command::Run(command) => run::main(*command),
         args::Command::Serve(command) => serve::main(*command),
+        args::Command::Text(command) => text::main(&command),
         args::Command::Submit(command) => submit::main(&command),
         args::Command::Status(command) => status::main(&command),
         args::Command::Watch(command) => watch::main(&command),

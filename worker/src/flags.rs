@@ -50,6 +50,44 @@ impl Resolving {
     }
 }
 
+/// How scanned pages are read.
+#[derive(Clone, Debug, Args)]
+pub struct Ocr {
+    /// When pictures of pages are read by tesseract: auto where a page has no text that can be trusted, always, never.
+    #[arg(long, value_name = "WHEN", env = "FLOTILLA_OCR", default_value = "auto", value_parser = ["auto", "always", "never"])]
+    pub ocr: String,
+    /// Languages of scanned pages as tesseract calls them, such as eng,deu or script/Cyrillic. Without it English and its
+    /// like are tried first, and where that goes badly what the script of the page takes.
+    #[arg(long, value_name = "LANG,…", env = "FLOTILLA_OCR_LANGUAGES", value_delimiter = ',')]
+    pub ocr_languages: Vec<String>,
+    /// How finely pages are drawn to be read, in dots per inch.
+    #[arg(long, value_name = "DPI", env = "FLOTILLA_OCR_DPI", default_value_t = 300,
+          value_parser = clap::value_parser!(u16).range(72..=600))]
+    pub ocr_dpi: u16,
+    /// How long reading one picture may take, in seconds.
+    #[arg(long, value_name = "SECONDS", env = "FLOTILLA_OCR_TIMEOUT", default_value_t = 90,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub ocr_timeout: u32,
+    /// The tesseract program, where it is not in the search path.
+    #[arg(long, value_name = "PATH", env = "FLOTILLA_TESSERACT")]
+    pub tesseract: Option<std::path::PathBuf>,
+}
+
+impl Ocr {
+    /// How pictures are read, as these flags say.
+    #[must_use]
+    pub fn config(&self) -> text::Ocr {
+        text::Ocr {
+            mode: self.ocr.parse().unwrap_or_default(),
+            program: self.tesseract.clone(),
+            languages: self.ocr_languages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+            dpi: self.ocr_dpi.into(),
+            wall: Duration::from_secs(self.ocr_timeout.into()),
+            ..text::Ocr::default()
+        }
+    }
+}
+
 /// Who answers questions.
 #[derive(Clone, Debug, Args)]
 pub struct Model {

@@ -57,6 +57,8 @@ struct Flags {
     #[command(flatten)]
     model: flags::Model,
     #[command(flatten)]
+    ocr: flags::Ocr,
+    #[command(flatten)]
     resolving: flags::Resolving,
     #[command(flatten)]
     outbound: Outbound,
@@ -93,7 +95,8 @@ fn main(process: Process) -> ExitCode {
         let models = ["model_url", "model", "model_key", "model_context", "model_timeout"];
         let tenants = ["dispatcher_url", "fleet_key", "outbound_allow", "outbound_http"];
         let children = ["max_memory_per_child", "max_tasks_per_child"];
-        for flag in models.into_iter().chain(tenants).chain(children) {
+        let scans = ["ocr", "ocr_languages", "ocr_dpi", "ocr_timeout", "tesseract"];
+        for flag in models.into_iter().chain(tenants).chain(children).chain(scans) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
     }
@@ -271,7 +274,8 @@ async fn worker(
 
 /// Adds the six stages and the delivery of webhooks, and what they work with.
 fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::Result<Builder> {
-    let extractor = Extractor::new(flags.capacity.text(text::Config::discover()?));
+    let config = text::Config { ocr: flags.ocr.config(), ..text::Config::discover()? };
+    let extractor = Extractor::new(flags.capacity.text(config));
     let resolver = flags.resolving.resolver().map_err(anyhow::Error::msg)?;
     let way_out = outbound::Client::new(flags.outbound.policy());
     let model = resolve(flags.model.config())?;

@@ -7,8 +7,10 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
+use crate::config::OCR_ROLE;
 use crate::error::Error;
 use crate::formats::{self, File};
+use crate::ocr::launch::launch;
 use crate::pages::Pages;
 use crate::picture::Picture;
 use crate::wire::{Deed, End, Request, Said};
@@ -23,6 +25,10 @@ const OPEN_FILES: u64 = 32;
 /// asked nonsense.
 #[must_use]
 pub fn child_main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(2);
+    if arguments.next().is_some_and(|role| role == OCR_ROLE) {
+        return launch(arguments);
+    }
     match converse() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use crate::error::Error;
 
 /// First argument with which an executable is asked to be the child process, see [`crate::child_main`].
 pub const CHILD_ARGUMENT: &str = "__extract";
+
+/// Argument behind it with which the child is asked to become tesseract.
+pub(crate) const OCR_ROLE: &str = "ocr";
 
 /// Environment variable that names the PDFium library.
 const PDFIUM_VARIABLE: &str = "FLOTILLA_PDFIUM";
@@ -27,7 +31,9 @@ pub struct Config {
     pub pdfium: Option<PathBuf>,
     /// What one document may cost.
     pub limits: Limits,
-    /// How many children may run at once.
+    /// How pictures of pages are read.
+    pub ocr: Ocr,
+    /// How many children may run at once; as many pages of one document are recognised side by side.
     pub children: usize,
     /// How many documents one child reads before another takes its place. With 1 no two documents meet in one process.
     pub documents_per_child: u32,
@@ -47,9 +53,63 @@ impl Config {
             child: ChildCommand { program: executable, arguments: vec![CHILD_ARGUMENT.to_owned()] },
             pdfium: None,
             limits: Limits::default(),
+            ocr: Ocr::default(),
             children: std::thread::available_parallelism().map_or(1, usize::from),
             documents_per_child: Self::DOCUMENTS_PER_CHILD,
         })
+    }
+}
+
+/// When pictures of pages are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OcrMode {
+    /// Where a page has no text, or none that can be trusted.
+    #[default]
+    Auto,
+    /// On every page that can be drawn: what is recognised takes the place of what stands in the file.
+    Always,
+    /// Never. Scans stay without text.
+    Never,
+}
+
+impl FromStr for OcrMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            other => Err(format!("{other:?} is none of auto, always and never")),
+        }
+    }
+}
+
+/// How pictures of pages are read: by tesseract, one process for each picture.
+#[derive(Clone, Debug)]
+pub struct Ocr {
+    /// When.
+    pub mode: OcrMode,
+    /// The program; `None`: `tesseract` in the search path.
+    pub program: Option<PathBuf>,
+    /// Folder with its language data; `None`: its own.
+    pub data: Option<PathBuf>,
+    /// Languages as tesseract calls them: `eng`, `deu`, `script/Cyrillic`. Empty: English and its like at first, and what a
+    /// page's script takes where that goes badly.
+    pub languages: Vec<String>,
+    /// How finely pages are drawn, in dots per inch.
+    pub dpi: f32,
+    /// How long one picture may take, in wall time and in processor time.
+    pub wall: Duration,
+    /// Address space of the process in bytes.
+    pub memory_bytes: u64,
+}
+
+impl Default for Ocr {
+    fn default() -> Self {
+        let (wall, memory_bytes) = (Duration::from_secs(90), 1024 * 1024 * 1024);
+        let (program, data) = (None, std::env::var_os("TESSDATA_PREFIX").map(PathBuf::from));
+        Self { mode: OcrMode::Auto, program, data, languages: Vec::new(), dpi: 300.0, wall, memory_bytes }
     }
 }
 
@@ -124,4 +184,16 @@ fn usual_places() -> Vec<PathBuf> {
         }
     }
     places
+}
+
+/// Where tesseract is: where it was configured to be, else the first folder of the search path that has it.
+pub(crate) fn find_tesseract(configured: Option<&Path>) -> Result<PathBuf, Error> {
+    const PROGRAM: &str = "tesseract";
+    if let Some(path) = configured {
+        let missing = || Error::OcrUnavailable { detail: format!("{} does not exist", path.display()) };
+        return path.is_file().then(|| path.to_owned()).ok_or_else(missing);
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|program| program.is_file());
+    found.ok_or_else(|| Error::OcrUnavailable { detail: "tesseract is not installed: apt-get install tesseract-ocr".to_owned() })
 }

@@ -71,6 +71,20 @@ pub enum Error {
         /// What the loader said.
         detail: String,
     },
+    /// Pictures of pages cannot be read on this machine.
+    #[error("the document has scanned pages, which cannot be read here (OCR): {detail}")]
+    OcrUnavailable {
+        /// What is missing.
+        detail: String,
+    },
+    /// The program that reads pictures fell over one.
+    #[error("reading the picture of page {page} (OCR) failed: {detail}")]
+    OcrFailed {
+        /// The page.
+        page: u32,
+        /// How it ended.
+        detail: String,
+    },
     /// A kind of document that has no look of its own.
     #[error("there is no picture of a document that {reader} reads")]
     NoPicture {
@@ -142,6 +156,8 @@ impl Error {
             Self::Killed => "extractor_killed",
             Self::PdfiumMissing { .. } => "pdfium_missing",
             Self::PdfiumUnusable { .. } => "pdfium_unusable",
+            Self::OcrUnavailable { .. } => "ocr_unavailable",
+            Self::OcrFailed { .. } => "ocr_failed",
             Self::NoPicture { .. } => "picture_unavailable",
             Self::Io { .. } => "io",
         }
@@ -161,6 +177,7 @@ impl Error {
     pub const fn page(&self) -> Option<u32> {
         match self {
             Self::TooComplex { page, .. } | Self::Crashed { page, .. } => *page,
+            Self::OcrFailed { page, .. } => Some(*page),
             _ => None,
         }
     }

@@ -14,9 +14,12 @@ use crate::error::{Error, Limit};
 use crate::picture::{Picture, Wish};
 use crate::pool::Pool;
 use crate::process::Heard;
+use crate::ocr::{self, Recogniser};
 use crate::range::{PageRange, spoken};
 use crate::reading::{self, Reading};
 use crate::wire::{Deed, End, Request};
+
+mod recognise;
 
 /// A document on disk.
 #[derive(Clone)]
@@ -67,6 +70,7 @@ pub struct Extractor {
     config: Arc<Config>,
     children: Arc<Semaphore>,
     pool: Arc<Pool>,
+    recogniser: ocr::Shared,
 }
 
 impl Extractor {
@@ -75,27 +79,33 @@ impl Extractor {
     pub fn new(config: Config) -> Self {
         let children = Arc::new(Semaphore::new(config.children.max(1)));
         let pool = Arc::new(Pool::new(config.child.clone(), config.documents_per_child));
-        Self { config: Arc::new(config), children, pool }
+        let recogniser = Arc::new(Recogniser::new(config.ocr.clone(), config.child.clone()));
+        Self { config: Arc::new(config), children, pool, recogniser }
     }
 
     /// Reads one document. Pages that fail are listed in [`Document::failures`] as long as there is one that does not.
-    /// Dropping the future kills the child that reads it.
+    /// Dropping the future kills the children that read it.
     ///
     /// # Errors
     /// See [`Error`]; all but `io` and `extractor_killed` are permanent.
     pub async fn extract(&self, source: &Source) -> Result<Extracted, Error> {
+        self.extract_telling(source, |_, _| {}).await
+    }
+
+    /// The same, telling how many of how many pages are done: recognising pictures takes seconds for each.
+    ///
+    /// # Errors
+    /// As for [`Extractor::extract`].
+    pub async fn extract_telling(&self, source: &Source, tell: impl Fn(u32, u32)) -> Result<Extracted, Error> {
         let mut opened = self.open(source).await?;
         let request = self.request(source, &opened, Deed::Read { wanted: source.pages.clone(), from: 1 });
         let permit = self.children.acquire().await;
         let reading = reading::read(&self.pool, request, &mut opened.file).await?;
-        drop(permit);
+        drop((permit, opened));
+        let reading = recognise::pictures(self, source, reading, &tell).await?;
         let Reading { pages, failures, summary, .. } = reading;
         let mut warnings = summary.warnings;
         warnings.extend(left_out(&failures));
-        let blank: Vec<u32> = pages.iter().filter(|(_, scan)| scan.is_some()).map(|(page, _)| page.number).collect();
-        if !blank.is_empty() {
-            warnings.push(format!("{}: without a text layer", spoken(&blank)));
-        }
         let pages = pages.into_iter().map(|(page, _)| page).collect();
         Ok(Extracted {
             document: Document { media_type: summary.media_type, pages, failures },
@@ -109,10 +119,15 @@ impl Extractor {
     /// # Errors
     /// As for [`Extractor::extract`]; [`Error::NoPicture`] for documents without a look of their own.
     pub async fn picture(&self, source: &Source, wish: Wish) -> Result<Picture, Error> {
+        let _permit = self.children.acquire().await;
+        self.draw(source, wish).await
+    }
+
+    /// Draws a page; the caller has a permit.
+    async fn draw(&self, source: &Source, wish: Wish) -> Result<Picture, Error> {
         let mut opened = self.open(source).await?;
         let page = wish.page;
         let request = self.request(source, &opened, Deed::Picture(wish));
-        let _permit = self.children.acquire().await;
         let mut heard = Heard::default();
         let wall = request.limits.wall;
         match self.pool.ask(&request, &mut opened.file, wall, &mut heard, false).await {

@@ -29,7 +29,7 @@ pub(crate) trait Reader: Sync {
     /// What makes the whole document unreadable; a page that cannot be read is [`Pages::fail`].
     fn read(&self, file: &File<'_>, media_type: &str, pages: &mut Pages<'_>) -> Result<(), Error>;
 
-    /// Draws a page.
+    /// Draws a page as a reader sees it; turning and straightening it is not its business.
     ///
     /// # Errors
     /// When there is nothing to be drawn: only documents with a look of their own have one.
@@ -74,7 +74,8 @@ pub(crate) fn read(file: &File<'_>, mut pages: Pages<'_>) -> Result<Summary, Err
 
 /// Draws a page of a document, whatever its kind.
 pub(crate) fn picture(file: &File<'_>, wish: &Wish) -> Result<Picture, Error> {
-    recognise(file)?.0.picture(file, wish)
+    let picture = recognise(file)?.0.picture(file, wish)?.turned(wish.turns);
+    Ok(if wish.deskew { picture.straightened() } else { picture })
 }
 
 fn recognise(file: &File<'_>) -> Result<(&'static dyn Reader, &'static str), Error> {

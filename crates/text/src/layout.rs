@@ -98,6 +98,11 @@ pub(crate) fn lines(marks: &[Mark]) -> Vec<Line> {
     directions.into_iter().flat_map(lines_of_direction).collect()
 }
 
+/// The lines of a page of upright words, each with its baseline.
+pub(crate) fn lines_of_words(words: Vec<(Word, f32)>) -> Vec<Line> {
+    lines_of_direction(words.into_iter().map(|(word, baseline)| Fragment::of_word(word, baseline)).collect())
+}
+
 fn lines_of_direction(fragments: Vec<Fragment>) -> Vec<Line> {
     let rows = rows::rows(fragments);
     let grid = columns::Grid::of(&rows);
@@ -108,7 +113,7 @@ fn line(grid: columns::Grid, row: Vec<Fragment>) -> Option<Line> {
     let bbox = BBox::around(row.iter().map(|word| word.bbox))?;
     let segments = columns::segments(row);
     let text = grid.text(&segments);
-    let words = segments.into_iter().flatten().map(|word| Word::new(word.text, word.bbox)).collect();
+    let words = segments.into_iter().flatten().map(|word| Word { text: word.text, bbox: word.bbox, confidence: word.confidence }).collect();
     Some(Line { text, bbox, words })
 }
 

@@ -12,10 +12,12 @@
 
 mod child;
 mod config;
+pub mod draw;
 mod error;
 mod extractor;
 mod formats;
 mod layout;
+mod ocr;
 mod pages;
 mod picture;
 mod pool;
@@ -26,7 +28,7 @@ mod unicode;
 mod wire;
 
 pub use child::child_main;
-pub use config::{CHILD_ARGUMENT, ChildCommand, Config, Limits};
+pub use config::{CHILD_ARGUMENT, ChildCommand, Config, Limits, Ocr, OcrMode};
 pub use error::{Error, Limit, Protection};
 pub use extractor::{Extracted, Extractor, Source};
 pub use picture::{Picture, Placement, Wish};

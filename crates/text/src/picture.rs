@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+mod straighten;
+
 /// How a picture of a page is wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wish {
@@ -59,6 +61,13 @@ impl Placement {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.width as u64 * self.height as u64 * self.channels as u64
+    }
+
+    /// Dots per inch, the picture over the page.
+    #[must_use]
+    pub fn dpi(&self) -> f32 {
+        let width = if self.turns % 2 == 1 { self.page_height } else { self.page_width };
+        72.0 * self.width as f32 / width.max(1.0)
     }
 
     /// Where a point of the picture is on the page, in points.

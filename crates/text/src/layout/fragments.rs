@@ -1,6 +1,6 @@
 //! Characters that are drawn one after the other without a gap: words, or parts of them.
 
-use protocol::document::BBox;
+use protocol::document::{BBox, Word};
 
 use super::{Direction, Glyph, Mark};
 use crate::pages::LONGEST_WORD;
@@ -28,6 +28,8 @@ pub(super) struct Fragment {
     pub(super) space_before: bool,
     /// Whether white space is drawn behind it.
     pub(super) space_after: bool,
+    /// How surely it was recognised.
+    pub(super) confidence: Option<f32>,
 }
 
 impl Fragment {
@@ -42,6 +44,24 @@ impl Fragment {
             size: glyph.size,
             space_before,
             space_after: false,
+            confidence: None,
+        }
+    }
+
+    /// A whole upright word.
+    pub(super) fn of_word(word: Word, baseline: f32) -> Self {
+        let Word { text, bbox, confidence } = word;
+        Self {
+            text,
+            bbox,
+            direction: Direction::of((1.0, 0.0)),
+            u0: bbox.x0,
+            u1: bbox.x1,
+            baseline,
+            size: bbox.height().max(1.0),
+            space_before: true,
+            space_after: true,
+            confidence,
         }
     }
 
