@@ -23,6 +23,7 @@ help: ## List these targets
 
 setup: needs ## Install what is missing: for the build, and RabbitMQ, Postgres, Redis and S3 for tests
 	$(call say,Checking what the tests need)
+	@deploy/setup/ocr.sh required
 	@deploy/setup/s3-server.sh
 	@deploy/setup/services.sh
 	@crates/celery/tests/peers/install.sh $(TARGET_DIR)/peers/celery
@@ -33,6 +34,7 @@ needs:
 	$(call say,Checking what the build needs)
 	@deploy/setup/system.sh
 	@deploy/setup/pdfium.sh
+	@deploy/setup/ocr.sh
 
 build: needs ## Build the release binary
 	$(call say,Building flotilla (release))

@@ -162,12 +162,7 @@ fn table(table: &Table) -> String {
 }
 
 /// Writes a picture of every page and prints their names.
-async fn pictures(
-    command: &Text,
-    extractor: &Extractor,
-    source: &Source,
-    document: &Document,
-) -> anyhow::Result<()> {
+async fn pictures(command: &Text, extractor: &Extractor, source: &Source, document: &Document) -> anyhow::Result<()> {
     let folder = command.output.clone().unwrap_or_else(|| PathBuf::from("."));
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
     let name = command.file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -228,11 +223,10 @@ mod tests {
 
     #[test]
     fn tables_are_written_as_csv() {
-        let cell = |column, text: &str| Cell { column, text: text.to_owned(), bbox: BBox::default(), columns: 1, rows: 1 };
-        let rows = vec![
-            Row { cells: vec![cell(0, "a \"b\""), cell(2, "1,5")] },
-            Row { cells: vec![cell(1, "two\nlines")] },
-        ];
+        let cell =
+            |column, text: &str| Cell { column, text: text.to_owned(), bbox: BBox::default(), columns: 1, rows: 1 };
+        let rows =
+            vec![Row { cells: vec![cell(0, "a \"b\""), cell(2, "1,5")] }, Row { cells: vec![cell(1, "two\nlines")] }];
         let read = Table { bbox: BBox::default(), columns: 3, rows };
         assert_eq!(table(&read), "\"a \"\"b\"\"\",,\"1,5\"\n,\"two\nlines\",\n");
     }

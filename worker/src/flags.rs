@@ -80,7 +80,12 @@ impl Ocr {
         text::Ocr {
             mode: self.ocr.parse().unwrap_or_default(),
             program: self.tesseract.clone(),
-            languages: self.ocr_languages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+            languages: self
+                .ocr_languages
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
             dpi: self.ocr_dpi.into(),
             wall: Duration::from_secs(self.ocr_timeout.into()),
             ..text::Ocr::default()

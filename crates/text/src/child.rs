@@ -6,14 +6,16 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::config::OCR_ROLE;
+use crate::confinement::{FONTS, Whose, close_files, refuse_calls};
 use crate::error::Error;
 use crate::formats::{self, File};
 use crate::ocr::launch::launch;
 use crate::pages::Pages;
 use crate::picture::Picture;
-use crate::wire::{Deed, End, Request, Said};
+use crate::wire::{Confined, Deed, End, Request, Said};
 
 /// Open files a child needs: its three pipes, the document, the library, and fonts that PDFium looks up.
 const OPEN_FILES: u64 = 32;
@@ -42,12 +44,17 @@ pub fn child_main() -> ExitCode {
 fn converse() -> io::Result<()> {
     let Some((first, bytes)) = asked(&mut io::stdin().lock())? else { return Ok(()) };
     limit(&first)?;
+    // Before the file system is closed; what keeps it from loading is said when it is wanted.
+    formats::prepare(&first.pdfium);
+    let files = close_files(&FONTS, false)?;
     let requests = hear_the_parent()?;
-    answer(&first, &bytes)?;
+    let calls = refuse_calls(Whose::Process, false).is_ok();
+    let confined = Confined { files, calls };
+    answer(&first, &bytes, confined)?;
     drop(bytes);
     for (request, bytes) in requests {
         limit_processor_time(&request)?;
-        answer(&request, &bytes)?;
+        answer(&request, &bytes, confined)?;
     }
     Ok(())
 }
@@ -70,9 +77,10 @@ fn asked(stdin: &mut impl BufRead) -> io::Result<Option<(Request, Vec<u8>)>> {
     Ok(Some((request, bytes)))
 }
 
-fn answer(request: &Request, bytes: &[u8]) -> io::Result<()> {
+fn answer(request: &Request, bytes: &[u8], confined: Confined) -> io::Result<()> {
     let mut answer = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let (end, pixels) = done(request, bytes, &mut answer);
+    say(&mut answer, &Said::Confined(confined))?;
     say(&mut answer, &Said::End(end))?;
     answer.write_all(&pixels)?;
     answer.flush()
@@ -122,21 +130,16 @@ fn limit(request: &Request) -> io::Result<()> {
 
 /// Allows so much processor time for one more document.
 fn limit_processor_time(request: &Request) -> io::Result<()> {
-    let current = processor_seconds()?.saturating_add(request.limits.cpu_seconds);
+    let current = processor_seconds().saturating_add(request.limits.cpu_seconds);
     let maximum = getrlimit(Resource::Cpu).maximum;
     let current = maximum.map_or(current, |maximum| current.min(maximum));
     Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(current), maximum })?)
 }
 
 /// How much processor time this process has used, in seconds, rounded up.
-fn processor_seconds() -> io::Result<u64> {
-    /// What Linux counts in, on every machine that this runs on.
-    const TICKS_PER_SECOND: u64 = 100;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name of the program, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(ticks.div_ceil(TICKS_PER_SECOND))
+fn processor_seconds() -> u64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    u64::try_from(used.tv_sec).unwrap_or(0) + 1
 }
 
 /// Hears what the parent asks for next, and ends this process when the parent does, however that ends: the kernel then

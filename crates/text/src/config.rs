@@ -195,5 +195,7 @@ pub(crate) fn find_tesseract(configured: Option<&Path>) -> Result<PathBuf, Error
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|program| program.is_file());
-    found.ok_or_else(|| Error::OcrUnavailable { detail: "tesseract is not installed: apt-get install tesseract-ocr".to_owned() })
+    found.ok_or_else(|| Error::OcrUnavailable {
+        detail: "tesseract is not installed: apt-get install tesseract-ocr".to_owned(),
+    })
 }

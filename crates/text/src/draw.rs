@@ -32,7 +32,8 @@ pub fn svg(page: &Page, picture: Option<&Picture>) -> String {
     match picture.and_then(encoded) {
         Some(png) => {
             let data = STANDARD.encode(png);
-            let _ = writeln!(svg, "<image width=\"{width}\" height=\"{height}\" href=\"data:image/png;base64,{data}\"/>");
+            let _ =
+                writeln!(svg, "<image width=\"{width}\" height=\"{height}\" href=\"data:image/png;base64,{data}\"/>");
         }
         None => words(page).for_each(|word| svg.push_str(&written(word))),
     }
@@ -126,8 +127,10 @@ fn encoded(picture: &Picture) -> Option<Vec<u8>> {
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and is cut to the picture")]
 fn outline(picture: &mut Picture, bbox: BBox, colour: &str) {
     let placement = picture.placement;
-    let (across, down) =
-        (placement.width as f32 / placement.page_width.max(1.0), placement.height as f32 / placement.page_height.max(1.0));
+    let (across, down) = (
+        placement.width as f32 / placement.page_width.max(1.0),
+        placement.height as f32 / placement.page_height.max(1.0),
+    );
     let (x0, x1) = ((bbox.x0 * across) as i64, (bbox.x1 * across) as i64);
     let (y0, y1) = ((bbox.y0 * down) as i64, (bbox.y1 * down) as i64);
     let (width, height) = (i64::from(placement.width), i64::from(placement.height));
@@ -180,7 +183,10 @@ mod tests {
     #[test]
     fn every_word_has_a_frame_that_tells_what_was_read() {
         let drawn = svg(&page(), Some(&white()));
-        assert!(drawn.contains("<title>a&lt;b\u{fffd}</title>") && drawn.contains("<title>c (40 %)</title>"), "{drawn}");
+        assert!(
+            drawn.contains("<title>a&lt;b\u{fffd}</title>") && drawn.contains("<title>c (40 %)</title>"),
+            "{drawn}"
+        );
         assert!(drawn.contains("data:image/png;base64,") && !drawn.contains("<text"));
         assert!(svg(&page(), None).contains(">a&lt;b\u{fffd}</text>"), "without a picture the words are written");
     }

@@ -11,10 +11,10 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, find_pdfium};
 use crate::error::{Error, Limit};
+use crate::ocr::{self, Recogniser};
 use crate::picture::{Picture, Wish};
 use crate::pool::Pool;
 use crate::process::Heard;
-use crate::ocr::{self, Recogniser};
 use crate::range::{PageRange, spoken};
 use crate::reading::{self, Reading};
 use crate::wire::{Deed, End, Request};

@@ -65,6 +65,11 @@ impl File<'_> {
     }
 }
 
+/// Loads what readers need from files, while there are files.
+pub(crate) fn prepare(pdfium: &Result<std::path::PathBuf, Error>) {
+    pdf::load(pdfium);
+}
+
 /// Reads a document, whatever its kind.
 pub(crate) fn read(file: &File<'_>, mut pages: Pages<'_>) -> Result<Summary, Error> {
     let (reader, media_type) = recognise(file)?;

@@ -113,7 +113,11 @@ fn line(grid: columns::Grid, row: Vec<Fragment>) -> Option<Line> {
     let bbox = BBox::around(row.iter().map(|word| word.bbox))?;
     let segments = columns::segments(row);
     let text = grid.text(&segments);
-    let words = segments.into_iter().flatten().map(|word| Word { text: word.text, bbox: word.bbox, confidence: word.confidence }).collect();
+    let words = segments
+        .into_iter()
+        .flatten()
+        .map(|word| Word { text: word.text, bbox: word.bbox, confidence: word.confidence })
+        .collect();
     Some(Line { text, bbox, words })
 }
 

@@ -12,6 +12,7 @@
 
 mod child;
 mod config;
+mod confinement;
 pub mod draw;
 mod error;
 mod extractor;

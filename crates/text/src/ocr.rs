@@ -88,7 +88,9 @@ impl Recogniser {
     /// What a page of that number is to be read with at first.
     fn data(&self, installed: &[String]) -> Result<String, Error> {
         let lacking = |what: &str| Error::OcrUnavailable {
-            detail: format!("tesseract lacks language data: {what}; install it, such as with apt-get install tesseract-ocr-eng"),
+            detail: format!(
+                "tesseract lacks language data: {what}; install it, such as with apt-get install tesseract-ocr-eng"
+            ),
         };
         if self.config.languages.is_empty() {
             return scripts::first(installed).ok_or_else(|| lacking("there is none at all"));
@@ -119,7 +121,8 @@ impl Recogniser {
         let Some(Orientation { turns, script }) = Orientation::parse(&said) else {
             return Ok(recognised(first, None));
         };
-        let of_script = if self.config.languages.is_empty() { scripts::data(&script, installed) } else { Some(data.clone()) };
+        let of_script =
+            if self.config.languages.is_empty() { scripts::data(&script, installed) } else { Some(data.clone()) };
         let advice = of_script.is_none().then(|| {
             format!("page {page}: its script seems to be {script}, for which tesseract has no language data here")
         });

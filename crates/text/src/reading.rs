@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use metrics::gauge;
 use protocol::document::{Page, PageFailure};
 use tokio::fs::File;
 use tokio::task::spawn_blocking;
@@ -13,7 +14,10 @@ use tokio::time::Instant;
 use crate::error::{Error, Limit};
 use crate::pool::Pool;
 use crate::process::Heard;
-use crate::wire::{Deed, End, Request, Said, Scan, Summary};
+use crate::wire::{Confined, Deed, End, Request, Said, Scan, Summary};
+
+/// Whether the kernel keeps children from `files` (Landlock) and from `calls` that they have no business with (seccomp).
+const CONFINED: &str = "flotilla_children_confined";
 
 /// How many pages of one document may end their child before it is given up.
 const MOST_ENDS: usize = 8;
@@ -47,6 +51,10 @@ impl Reading {
             Said::Failed { page, failure } => {
                 self.pages.push((*page, None));
                 self.failures.push(failure);
+            }
+            Said::Confined(Confined { files, calls }) => {
+                gauge!(CONFINED, "from" => "files").set(f64::from(u8::from(files)));
+                gauge!(CONFINED, "from" => "calls").set(f64::from(u8::from(calls)));
             }
             Said::Begin(_) | Said::End(_) => {}
         }

@@ -49,8 +49,19 @@ pub(crate) enum Said {
     Page { page: Box<Page>, scan: Option<Scan> },
     /// A page that cannot be read: its number and size, and why.
     Failed { page: Box<Page>, failure: PageFailure },
+    /// What the kernel keeps it from.
+    Confined(Confined),
     /// That was all.
     End(Result<End, Error>),
+}
+
+/// What the kernel keeps a child from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confined {
+    /// Opening files, by Landlock.
+    pub(crate) files: bool,
+    /// Calls that a parser has no business with, by a seccomp filter.
+    pub(crate) calls: bool,
 }
 
 /// How [`Said::End`] begins on the wire. No other line begins so.

@@ -30,7 +30,10 @@ pub(super) async fn pictures(
         let numbers = waiting.iter().map(|at| reading.pages[*at].0.number).collect::<Vec<_>>();
         if !numbers.is_empty() {
             let pages = spoken(&numbers);
-            reading.summary.warnings.push(format!("{pages}: without a text layer, and reading scans (OCR) is turned off"));
+            reading
+                .summary
+                .warnings
+                .push(format!("{pages}: without a text layer, and reading scans (OCR) is turned off"));
         }
         return Ok(reading);
     }
@@ -126,7 +129,9 @@ impl Notes {
         self.doubtful.sort_by_key(|(number, _)| *number);
         for (number, confidence) in &self.doubtful {
             let percent = confidence * 100.0;
-            warnings.push(format!("page {number}: recognised with a confidence of only {percent:.0} %; check what was read"));
+            warnings.push(format!(
+                "page {number}: recognised with a confidence of only {percent:.0} %; check what was read"
+            ));
         }
         Ok(reading)
     }

@@ -1,5 +1,8 @@
 //! Reads a PDF with PDFium, character by character. Runs in the child only.
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use pdfium_render::prelude::*;
 use protocol::document::Page;
 
@@ -80,14 +83,22 @@ impl Reader for Pdf {
     }
 }
 
+/// How loading the library went; a process has it once.
+static LOADED: OnceLock<Result<(), Error>> = OnceLock::new();
+
+/// Loads the library. Whoever opens a PDF is told how that went.
+pub(super) fn load(pdfium: &Result<PathBuf, Error>) {
+    LOADED.get_or_init(|| {
+        let library = pdfium.as_ref().map_err(Clone::clone)?;
+        let unusable = |error: PdfiumError| Error::PdfiumUnusable { path: library.clone(), detail: error.to_string() };
+        Pdfium::new(Pdfium::bind_to_library(library).map_err(unusable)?);
+        Ok(())
+    });
+}
+
 fn library(file: &File<'_>) -> Result<Pdfium, Error> {
-    let library = file.pdfium.as_ref().map_err(Clone::clone)?;
-    match Pdfium::bind_to_library(library) {
-        Ok(bindings) => Ok(Pdfium::new(bindings)),
-        // By an earlier document; a process has the library once.
-        Err(PdfiumError::PdfiumLibraryBindingsAlreadyInitialized) => Ok(Pdfium::default()),
-        Err(error) => Err(Error::PdfiumUnusable { path: library.clone(), detail: error.to_string() }),
-    }
+    load(file.pdfium);
+    LOADED.get().cloned().unwrap_or(Ok(())).map(|()| Pdfium::default())
 }
 
 fn open<'a>(pdfium: &'a Pdfium, file: &File<'a>) -> Result<PdfDocument<'a>, Error> {

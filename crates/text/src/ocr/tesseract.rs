@@ -107,8 +107,7 @@ impl Tesseract {
         const SIGKILL: i32 = 9;
         const SIGXCPU: i32 = 24;
         let Output { said, status, .. } = &output;
-        let page = Some(page);
-        let limit = |limit| Error::TooComplex { limit, page };
+        let limit = |limit| Error::TooComplex { limit, page: Some(page) };
         let unavailable = |detail: String| Error::OcrUnavailable { detail };
         if status.success() {
             return Ok(output);
@@ -123,7 +122,7 @@ impl Tesseract {
             _ if said.contains("Error opening data file") || said.contains("couldn't load any languages") => {
                 unavailable(format!("tesseract lacks language data: {}", said.lines().next().unwrap_or_default()))
             }
-            _ => Error::OcrFailed { page: page.unwrap_or(1), detail: format!("{status}: {}", tail(said)) },
+            _ => Error::OcrFailed { page, detail: format!("{status}: {}", tail(said)) },
         })
     }
 }

@@ -68,7 +68,8 @@ mod tests {
                      5\t1\t1\t2\t3\t3\t50\t20\t3\t8\t12\t7\n\
                      5\t1\tnonsense\n";
         let found = words(table);
-        let total = Found { text: "Total:".into(), edges: [10.0, 20.0, 40.0, 28.0], confidence: 0.915, line: [1, 2, 3] };
+        let total =
+            Found { text: "Total:".into(), edges: [10.0, 20.0, 40.0, 28.0], confidence: 0.915, line: [1, 2, 3] };
         assert_eq!(found[0], total);
         assert_eq!(found.iter().map(|word| word.text.as_str()).collect::<Vec<_>>(), ["Total:", "7"]);
         assert!((confidence(&found) - (6.0 * 0.915 + 0.12) / 7.0).abs() < 1e-6);
