@@ -11,12 +11,15 @@ NEXTEST := $(shell command -v cargo-nextest)
 DOC ?=
 PROFILE ?= release
 EXAMPLES ?= 25
+FILES ?= 10000
+SEED ?= 1
+DOCUMENTS ?=
 PEERS ?= celery-postgres,celery-redis,celery,dramatiq,rusty-celery
 REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
+.PHONY: fuzz help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +108,11 @@ ifneq ($(NEXTEST),)
 else
 	@cargo test --workspace --lib --bins --tests --no-fail-fast | deploy/setup/test-totals.sh
 endif
+
+fuzz: needs ## Read damaged files, in release (FILES=10000 SEED=1 DOCUMENTS=folder of more documents to damage)
+	$(call say,Reading $(FILES) damaged files)
+	@FLOTILLA_FUZZ_FILES=$(FILES) FLOTILLA_FUZZ_SEED=$(SEED) FLOTILLA_FUZZ_DOCUMENTS="$(DOCUMENTS)" \
+		cargo test --release --package text --test mutated -- --nocapture
 
 test-hatchet: setup ## Run the specs of the Hatchet backend, which compile gRPC
 	$(call say,Running the specs of the Hatchet backend)

@@ -25,7 +25,9 @@ pub(super) fn dropped(marks: &[Mark]) -> Vec<&Mark> {
                 continue;
             }
             let (column, row) = cell(glyph);
-            let mut around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (column + dx, row + dy)));
+            // Characters may stand anywhere, far beyond the page.
+            let beside = |dx, dy| (column.saturating_add(dx), row.saturating_add(dy));
+            let mut around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| beside(dx, dy)));
             let near = |(column, row)| seen.get(&(glyph.character, column, row));
             if around.any(|at| near(at).is_some_and(|glyphs| glyphs.iter().any(|other| is_same(glyph, other)))) {
                 continue;
