@@ -36,7 +36,7 @@ fn variable(name: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_files_cost_nobody_but_themselves() {
-    let files: u64 = variable("FLOTILLA_FUZZ_FILES").map_or(200, |count| count.parse().unwrap());
+    let files: u64 = variable("FLOTILLA_FUZZ_FILES").map_or(1000, |count| count.parse().unwrap());
     let first: u64 = variable("FLOTILLA_FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
     let documents = documents();
     assert!(!documents.is_empty());
