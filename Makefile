@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DENY := $(or $(shell command -v cargo-deny),.tools/cargo-deny/bin/cargo-deny)
+FUZZ := $(or $(shell command -v cargo-fuzz),.tools/cargo-fuzz/bin/cargo-fuzz)
 NEXTEST := $(shell command -v cargo-nextest)
 DOC ?=
 PROFILE ?= release
@@ -14,12 +15,13 @@ EXAMPLES ?= 25
 FILES ?= 10000
 SEED ?= 1
 DOCUMENTS ?=
+FUZZ_FOR ?= 300
 PEERS ?= celery-postgres,celery-redis,celery,dramatiq,rusty-celery
 REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: fuzz help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
+.PHONY: fuzz fuzz-readers help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +115,16 @@ fuzz: needs ## Read damaged files, in release (FILES=10000 SEED=1 DOCUMENTS=fold
 	$(call say,Reading $(FILES) damaged files)
 	@FLOTILLA_FUZZ_FILES=$(FILES) FLOTILLA_FUZZ_SEED=$(SEED) FLOTILLA_FUZZ_DOCUMENTS="$(DOCUMENTS)" \
 		cargo test --release --package text --test mutated -- --nocapture
+
+fuzz-readers: $(FUZZ) ## Fuzz the readers that are ours with libFuzzer, led by coverage (FUZZ_FOR=300 seconds)
+	$(call say,Fuzzing for $(FUZZ_FOR) s)
+	@mkdir -p fuzz/corpus/document
+	@PATH="$(abspath $(dir $(FUZZ))):$$PATH" cargo fuzz run --sanitizer none --release document -- \
+		-max_total_time=$(FUZZ_FOR) -rss_limit_mb=3000 -timeout=30 -max_len=65536
+
+.tools/cargo-fuzz/bin/cargo-fuzz:
+	$(call say,Building cargo-fuzz once)
+	@cargo install --quiet --locked cargo-fuzz --root .tools/cargo-fuzz
 
 test-hatchet: setup ## Run the specs of the Hatchet backend, which compile gRPC
 	$(call say,Running the specs of the Hatchet backend)

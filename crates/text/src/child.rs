@@ -91,6 +91,25 @@ fn say(answer: &mut impl Write, said: &Said) -> io::Result<()> {
     writeln!(answer)
 }
 
+/// Reads a document in this process, without limits of the kernel: for fuzzing alone, where a crash is what is looked for.
+/// PDFs are answered with an error, as their parser is not ours.
+///
+/// # Errors
+/// See [`Error`].
+#[cfg(fuzzing)]
+pub fn read_here(name: &str, bytes: &[u8]) -> Result<Vec<protocol::document::Page>, Error> {
+    let (limits, pdfium) = (crate::config::Limits::default(), Err(Error::Empty));
+    let mut read = Vec::new();
+    let mut hear = |said: Said| {
+        if let Said::Page { page, .. } = said {
+            read.push(*page);
+        }
+        Ok(())
+    };
+    let file = File { bytes, name, password: None, pdfium: &pdfium };
+    formats::read(&file, Pages::new(&limits, None, 1, &mut hear)).map(|_| read)
+}
+
 /// Does what was asked; what is to be said at the end, and the pixels that follow.
 fn done(request: &Request, bytes: &[u8], answer: &mut impl Write) -> (Result<End, Error>, Vec<u8>) {
     let Request { deed, name, password, pdfium, limits, .. } = request;

@@ -29,6 +29,8 @@ mod unicode;
 mod wire;
 
 pub use child::child_main;
+#[cfg(fuzzing)]
+pub use child::read_here;
 pub use config::{CHILD_ARGUMENT, ChildCommand, Config, Limits, Ocr, OcrMode};
 pub use error::{Error, Limit, Protection};
 pub use extractor::{Extracted, Extractor, Source};
