@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ::text::{Config, Extracted, Extractor, PageRange, Picture, Source, Wish, draw};
-use anyhow::Context as _;
+use ::text::{Config, Extracted, Extractor, PageRange, Picture, Protection, Source, Wish, draw};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args as Group;
 use protocol::document::{Document, Page, Table};
 
@@ -98,12 +98,12 @@ async fn show(command: &Text, extractor: &Extractor) -> anyhow::Result<()> {
     let progress = Progress::new();
     let read = extractor.extract_telling(&source, |done, all| progress.tell(done, all)).await;
     progress.end();
-    let read = read?;
+    let read = read.map_err(advised)?;
     for warning in &read.warnings {
         say(&format!("flotilla: {warning}"));
     }
     if read.document.pages.is_empty() {
-        say("flotilla: the document has none of these pages");
+        bail!("the document has none of these pages");
     }
     let Form { svg, png, json, tables, prose, .. } = command.form;
     if svg || png {
@@ -119,6 +119,13 @@ async fn show(command: &Text, extractor: &Extractor) -> anyhow::Result<()> {
         Some(path) => crate::out::write(path, text.trim_end()),
         None => printed(&text),
     }
+}
+
+/// The error, with what to do about it on this command line.
+fn advised(error: ::text::Error) -> anyhow::Error {
+    let is_locked = matches!(error, ::text::Error::Encrypted(Protection::PasswordNeeded));
+    let error = anyhow::Error::from(error);
+    if is_locked { anyhow!("{error}: give it in FLOTILLA_PASSWORD, or with --password") } else { error }
 }
 
 /// Prints, unless nobody reads any more: `flotilla text a.pdf | head` is fine.

@@ -38,6 +38,8 @@ mod schedules;
 mod serving;
 #[path = "support/state.rs"]
 mod state;
+#[path = "support/text.rs"]
+mod text;
 #[path = "support/triggers.rs"]
 mod triggers;
 #[path = "support/usage.rs"]

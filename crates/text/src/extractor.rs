@@ -1,7 +1,6 @@
 //! The front of the crate: has a document read, whatever it takes.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -150,7 +149,7 @@ impl Extractor {
         let failed = |error: std::io::Error| Error::io(format!("reading {}", path.display()), &error);
         // A pipe or a device would block or never end, some of them when they are opened.
         if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
-            return Err(failed(ErrorKind::InvalidInput.into()));
+            return Err(failed(std::io::Error::other("it is no file")));
         }
         let file = File::open(path).await.map_err(failed)?;
         let bytes = file.metadata().await.map_err(failed)?.len();
