@@ -110,7 +110,7 @@ impl Recogniser {
     {
         let (tesseract, installed) = self.tesseract().await?;
         let data = self.data(installed)?;
-        let wish = Wish { page, dpi: self.config.dpi, grey: true, deskew: true, turns: 0 };
+        let wish = Wish { page, dpi: self.config.dpi, grey: true, deskew: true, turns: 0, native: true };
         let picture = draw(wish.clone()).await?;
         let first = attempt(tesseract, &picture, page, &data).await?;
         let can_orient = installed.iter().any(|name| name == "osd");

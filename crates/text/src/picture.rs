@@ -17,13 +17,25 @@ pub struct Wish {
     pub deskew: bool,
     /// Quarter turns clockwise.
     pub turns: u8,
+    /// Whether a page that a picture covers is drawn no finer than that picture: more pixels show no more, and take their
+    /// time to be recognised.
+    pub native: bool,
 }
 
 impl Wish {
     /// A colour picture of the page as a reader sees it.
     #[must_use]
     pub const fn page(page: u32, dpi: f32) -> Self {
-        Self { page, dpi, grey: false, deskew: false, turns: 0 }
+        Self { page, dpi, grey: false, deskew: false, turns: 0, native: false }
+    }
+}
+
+impl Wish {
+    /// How finely to draw a page that a picture of so many dots per inch covers.
+    pub(crate) fn dpi_over(&self, native: Option<f32>) -> f32 {
+        /// Coarser pictures are read better when they are enlarged (docs/adr/0031).
+        const COARSE: f32 = 225.0;
+        native.filter(|_| self.native).map_or(self.dpi, |native| native.max(COARSE).min(self.dpi))
     }
 }
 
@@ -105,6 +117,14 @@ mod tests {
         for (turns, corner) in [(0, (0.0, 0.0)), (1, (400.0, 0.0)), (2, (200.0, 400.0)), (3, (0.0, 200.0))] {
             assert_eq!(placement(turns, 0.0).on_page(corner.0, corner.1), (0.0, 0.0), "{turns}");
         }
+    }
+
+    #[test]
+    fn scans_are_drawn_as_finely_as_they_are_unless_that_is_too_coarse() {
+        let wish = Wish { native: true, ..Wish::page(1, 300.0) };
+        let drawn = |native| wish.dpi_over(native);
+        assert_eq!([None, Some(600.0), Some(250.0), Some(72.0)].map(drawn), [300.0, 300.0, 250.0, 225.0]);
+        assert_eq!(Wish::page(1, 300.0).dpi_over(Some(72.0)), 300.0);
     }
 
     #[test]

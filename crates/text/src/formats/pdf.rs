@@ -17,6 +17,7 @@ use crate::wire::Scan;
 
 mod fields;
 mod frame;
+mod native;
 mod page;
 mod render;
 

@@ -40,7 +40,7 @@ fn invoice() -> Source {
 }
 
 async fn drawn(turns: u8) -> Picture {
-    let wish = Wish { page: 1, dpi: 200.0, grey: true, deskew: false, turns };
+    let wish = Wish { grey: true, turns, ..Wish::page(1, 200.0) };
     Extractor::new(config()).picture(&invoice(), wish).await.unwrap()
 }
 

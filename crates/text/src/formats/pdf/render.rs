@@ -2,6 +2,7 @@
 
 use pdfium_render::prelude::*;
 
+use super::native;
 use crate::error::Error;
 use crate::picture::{Picture, Placement, Wish};
 
@@ -17,7 +18,7 @@ pub(super) fn page(pdf: &PdfDocument<'_>, wish: &Wish) -> Result<Picture, Error>
     let index = PdfPageIndex::try_from(number.saturating_sub(1)).unwrap_or(PdfPageIndex::MAX);
     let page = pdf.pages().get(index).map_err(failed)?;
     let (page_width, page_height) = (page.width().value, page.height().value);
-    let wanted = wish.dpi / POINTS_PER_INCH;
+    let wanted = wish.dpi_over(native::dpi(&page)) / POINTS_PER_INCH;
     let scale = wanted.min((MOST_PIXELS / (page_width * page_height).max(1.0)).sqrt());
     #[expect(clippy::cast_possible_truncation, reason = "bounded by the number of pixels")]
     let pixels = |points: f32| ((points * scale).round() as i32).max(1);
