@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::addresses::is_public;
 use crate::resolver::{NotFound, Resolver};
-use crate::{Error, Policy, Refusal};
+use crate::{Error, Policy, Refusal, Upload};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -38,10 +38,17 @@ pub struct Request {
     method: Method,
     url: String,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Content,
     redirects: usize,
     within: Duration,
     at_most: usize,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+enum Content {
+    Bytes(Vec<u8>),
+    File(Upload),
 }
 
 /// A header that HTTP cannot carry. Its value is not repeated: it may be a secret.
@@ -76,16 +83,22 @@ impl Request {
     /// Asks for what is at an address. Redirects are followed.
     #[must_use]
     pub fn get(url: impl Into<String>) -> Self {
-        Self::new(Method::GET, url.into(), Vec::new())
+        Self::new(Method::GET, url.into(), Content::Bytes(Vec::new()))
     }
 
     /// Sends something to an address. Redirects are not followed: they come back as the answer.
     #[must_use]
     pub fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { redirects: 0, ..Self::new(Method::POST, url.into(), body.into()) }
+        Self { redirects: 0, ..Self::new(Method::POST, url.into(), Content::Bytes(body.into())) }
     }
 
-    fn new(method: Method, url: String, body: Vec<u8>) -> Self {
+    /// Sends a file to an address, piece by piece: it is never held in memory. Redirects are not followed.
+    #[must_use]
+    pub fn upload(url: impl Into<String>, upload: Upload) -> Self {
+        Self { redirects: 0, ..Self::new(Method::POST, url.into(), Content::File(upload)) }
+    }
+
+    fn new(method: Method, url: String, body: Content) -> Self {
         let (headers, redirects, within, at_most) = (HeaderMap::new(), REDIRECTS, WITHIN, AT_MOST);
         Self { method, url, headers, body, redirects, within, at_most }
     }
@@ -160,8 +173,12 @@ impl Client {
             let host = host(&url);
             let left = ends.saturating_duration_since(Instant::now());
             let asking = self.link(&url)?.request(method.clone(), url.clone()).headers(headers.clone()).timeout(left);
+            let asking = match &body {
+                Content::Bytes(bytes) => asking.body(bytes.clone()),
+                Content::File(upload) => upload.body_of(asking).await?,
+            };
             // Names are resolved by threads that cannot be hurried; the limit holds for them too.
-            let asked = tokio::time::timeout_at(ends, asking.body(body.clone()).send()).await;
+            let asked = tokio::time::timeout_at(ends, asking.send()).await;
             let response = match asked {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => return Err(self.failed(error, &url, within)),

@@ -110,6 +110,9 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The file that was to be sent cannot be read.
+    #[error("the file to send cannot be read: {0}")]
+    File(String),
     /// This program cannot speak HTTPS, for want of certificates to trust for instance.
     #[error("no HTTPS from this machine: {0}")]
     Configuration(String),

@@ -15,6 +15,7 @@ mod policy;
 mod resolver;
 mod retry_after;
 pub mod signature;
+mod upload;
 
 pub use addresses::is_public;
 pub use allowed::{Allowed, InvalidEntry};
@@ -23,3 +24,4 @@ pub use error::{Error, Refusal};
 pub use policy::Policy;
 pub use resolver::Resolver;
 pub use retry_after::retry_after;
+pub use upload::Upload;

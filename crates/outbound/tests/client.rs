@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use outbound::{Allowed, Client, Error, Policy, Refusal, Request};
+use outbound::{Allowed, Client, Error, Policy, Refusal, Request, Upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -188,4 +188,37 @@ async fn nobody_at_home_and_no_such_name_are_told_apart() {
     let client = Client::new(Policy::default().with_plain_http(true));
     let unknown = client.send(Request::get("http://no-such-host.invalid/")).await;
     assert!(matches!(unknown, Err(Error::Unresolved { .. })), "{unknown:?}");
+}
+
+/// Reads the whole body that was announced and says how long it was, how it began and how it ended.
+async fn swallow(asked: String, mut stream: TcpStream) {
+    let (head, mut body) = asked.split_once("\r\n\r\n").map(|(head, body)| (head, body.as_bytes().to_vec())).unwrap();
+    let length = head.to_lowercase().split_once("content-length: ").unwrap().1.lines().next().unwrap().parse().unwrap();
+    let is_chunked = head.to_lowercase().contains("transfer-encoding");
+    let mut part = vec![0; 64 * 1024];
+    while body.len() < length {
+        let read = stream.read(&mut part).await.unwrap();
+        assert_ne!(read, 0, "the body is shorter than announced");
+        body.extend_from_slice(&part[..read]);
+    }
+    let (first, last) = (String::from_utf8_lossy(&body[..3]), String::from_utf8_lossy(&body[length - 3..]));
+    let told = format!("{length} {first} {last} {is_chunked}");
+    say(stream, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{told}", told.len())).await;
+}
+
+#[tokio::test]
+async fn a_file_is_sent_between_what_stands_around_it_and_its_length_is_told() {
+    let address = server(swallow).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("document.pdf");
+    std::fs::write(&file, vec![b'x'; 300_000]).unwrap();
+    let client = Client::new(Policy::allowing(["127.0.0.1".parse::<Allowed>().unwrap()]));
+
+    let upload = Upload { before: b"abc".to_vec(), file: file.clone(), after: b"def".to_vec() };
+    let answer = client.send(Request::upload(format!("http://{address}/"), upload)).await.unwrap();
+    assert_eq!(answer.text(), "300006 abc def false");
+
+    std::fs::remove_file(&file).unwrap();
+    let failed = client.send(Request::upload(format!("http://{address}/"), Upload::file(file))).await.unwrap_err();
+    assert!(matches!(failed, Error::File(_)), "{failed}");
 }

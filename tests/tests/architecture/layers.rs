@@ -32,7 +32,7 @@ const PLACES: &[(Layer, &[&str])] = &[
 ];
 
 /// The crates that understand documents.
-pub(crate) const INTELLIGENCE: &[&str] = &["text", "models", "retrieval", "agents", "values", "evaluation"];
+pub(crate) const INTELLIGENCE: &[&str] = &["text", "x2text", "models", "retrieval", "agents", "values", "evaluation"];
 
 /// The crates that must stay pure.
 pub(crate) const PURE: &[&str] = &["protocol", "engine"];
