@@ -163,6 +163,8 @@ pub(crate) struct Engine {
     #[command(flatten)]
     pub(crate) ocr: worker::flags::Ocr,
     #[command(flatten)]
+    pub(crate) texts: worker::flags::Texts,
+    #[command(flatten)]
     pub(crate) outbound: outbound::flags::Outbound,
     #[command(flatten)]
     pub(crate) engines: backends::engines::Engines,

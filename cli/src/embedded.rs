@@ -241,6 +241,8 @@ fn stage_worker(
     let builder = Worker::builder(ports, config).traces(traces);
     let (resolver, way_out) = (Arc::new(resolver), outbound::Client::new(engine.outbound.policy()));
     let readers = Arc::new(Readers::new(model, Arc::clone(&resolver) as Arc<dyn Resolver>, way_out.clone()));
-    let builder = worker::stages::register(builder, &Tools { extractor, readers, prompts_at_once: concurrency.max(4) });
+    let extractors = engine.texts.extractors(extractor, Arc::clone(&resolver) as Arc<dyn Resolver>, way_out.clone());
+    let tools = Tools { extractors, readers, prompts_at_once: concurrency.max(4) };
+    let builder = worker::stages::register(builder, &tools);
     Ok(worker::webhooks::register(builder, resolver, way_out).build())
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use ledger::records::{Expected, Page, Record, Records, Stored};
 use objects::Objects;
 use protocol::TenantId;
+use protocol::stages::extract_text::texts_of;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -142,7 +143,8 @@ impl Documents {
         }
     }
 
-    /// Removes a document and its bytes; says whether it was there. Runs that have not read it yet fail.
+    /// Removes a document, its bytes and the texts that are kept of it for further runs; says whether it was there. Runs that
+    /// have not read it yet fail.
     ///
     /// # Errors
     /// When the ledger or the object store is away.
@@ -150,6 +152,8 @@ impl Documents {
         let Some(document) = self.find(tenant, id).await? else { return Ok(false) };
         // The record goes last: what failed half-way can be repeated.
         self.objects.delete(&submission::key_of(tenant, &document.sha256)).await?;
+        // After the bytes: a worker that keeps a text looks for them afterwards, and takes the text away when they are gone.
+        self.objects.delete_below(&texts_of(tenant, &document.sha256)).await?;
         Ok(self.records.remove_record(KIND, tenant, id).await?)
     }
 }

@@ -34,6 +34,8 @@ mod own_queues;
 mod pipeline;
 #[path = "fleet/poison.rs"]
 mod poison;
+#[path = "fleet/reading.rs"]
+mod reading;
 #[path = "fleet/running.rs"]
 mod running;
 #[path = "fleet/stopping.rs"]
@@ -48,6 +50,8 @@ mod telling;
 mod turns;
 #[path = "fleet/webhooks.rs"]
 mod webhooks;
+#[path = "fleet/whisperer.rs"]
+mod whisperer;
 #[path = "fleet/world.rs"]
 mod world;
 
@@ -114,6 +118,11 @@ specs! {
     }
     pipeline {
         the_document_workflow_gives_the_same_answers_byte_by_byte
+    }
+    reading {
+        a_service_reads_the_document_and_another_run_of_it_makes_no_call
+        a_changed_setting_reads_again_and_a_new_secret_does_not
+        a_damaged_text_is_read_again_and_a_removed_document_takes_its_texts_along
     }
     example {
         the_payments_of_the_example_are_matched_with_their_invoices

@@ -1,10 +1,13 @@
 //! Flags that everything with workers in it shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use models::ModelConfig;
 use models::openai_compatible::{self, Secret};
+
+use crate::stages::extractors::Extractors;
 
 /// Whom to ask about what tenants set up.
 #[cfg(feature = "fleet")]
@@ -90,6 +93,29 @@ impl Ocr {
             wall: Duration::from_secs(self.ocr_timeout.into()),
             ..text::Ocr::default()
         }
+    }
+}
+
+/// What becomes of the texts of documents.
+#[derive(Clone, Debug, Args)]
+pub struct Texts {
+    /// Whether the text that was read of a document is kept for further runs of it. It goes when the document is removed.
+    #[arg(long, value_name = "BOOL", env = "FLOTILLA_TEXT_CACHE", default_value_t = true,
+          action = clap::ArgAction::Set)]
+    pub text_cache: bool,
+}
+
+impl Texts {
+    /// Who reads documents: that extractor, or the readers that tenants set up.
+    #[must_use]
+    pub fn extractors(
+        &self,
+        extractor: text::Extractor,
+        resolver: Arc<dyn crate::Resolver>,
+        way_out: outbound::Client,
+    ) -> Arc<Extractors> {
+        let own = Arc::new(x2text::Builtin::new(extractor));
+        Arc::new(Extractors::new(own, resolver, way_out, self.text_cache))
     }
 }
 

@@ -59,6 +59,8 @@ struct Flags {
     #[command(flatten)]
     ocr: flags::Ocr,
     #[command(flatten)]
+    texts: flags::Texts,
+    #[command(flatten)]
     resolving: flags::Resolving,
     #[command(flatten)]
     outbound: Outbound,
@@ -96,7 +98,7 @@ fn main(process: Process) -> ExitCode {
         let tenants = ["dispatcher_url", "fleet_key", "outbound_allow", "outbound_http"];
         let children = ["max_memory_per_child", "max_tasks_per_child"];
         let scans = ["ocr", "ocr_languages", "ocr_dpi", "ocr_timeout", "tesseract"];
-        for flag in models.into_iter().chain(tenants).chain(children).chain(scans) {
+        for flag in models.into_iter().chain(tenants).chain(children).chain(scans).chain(["text_cache"]) {
             command = command.mut_arg(flag, |argument| argument.hide(true));
         }
     }
@@ -280,7 +282,8 @@ fn with_stages(builder: Builder, flags: &Flags, concurrency: usize) -> anyhow::R
     let way_out = outbound::Client::new(flags.outbound.policy());
     let model = resolve(flags.model.config())?;
     let readers = Arc::new(Readers::new(model, Arc::clone(&resolver), way_out.clone()));
-    let builder = stages::register(builder, &Tools { extractor, readers, prompts_at_once: concurrency.max(4) });
+    let extractors = flags.texts.extractors(extractor, Arc::clone(&resolver), way_out.clone());
+    let builder = stages::register(builder, &Tools { extractors, readers, prompts_at_once: concurrency.max(4) });
     Ok(webhooks::register(builder, resolver, way_out))
 }
 

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use text::Extractor;
-
 use crate::worker::Builder;
 
 pub mod agentic_extract;
@@ -14,16 +12,19 @@ pub mod chunk_embed;
 pub mod collate;
 pub mod evaluate;
 pub mod extract_text;
+pub mod extractors;
 pub mod generate_digraph;
+mod lookup;
 pub mod readers;
 
+use extractors::Extractors;
 use readers::Readers;
 
 /// What the stages use besides their context.
 #[derive(Clone)]
 pub struct Tools {
-    /// Reads documents.
-    pub extractor: Extractor,
+    /// Know who reads documents.
+    pub extractors: Arc<Extractors>,
     /// Know who answers questions.
     pub readers: Arc<Readers>,
     /// How many prompts of one document are asked at a time.
@@ -35,7 +36,7 @@ pub struct Tools {
 pub fn register(worker: Builder, tools: &Tools) -> Builder {
     let readers = || Arc::clone(&tools.readers);
     worker
-        .register(extract_text::Handler { extractor: tools.extractor.clone() })
+        .register(extract_text::Handler { extractors: Arc::clone(&tools.extractors) })
         .register(chunk_embed::Handler { readers: readers() })
         .register(generate_digraph::Handler)
         .register(agentic_extract::Handler { readers: readers(), prompts_at_once: tools.prompts_at_once })

@@ -122,7 +122,7 @@ async fn the_text_of_the_example_invoice_is_the_same_waited_for_or_not_and_can_b
     let state = state();
     let server = Server::start(state.path(), &[]);
     let payload = json!({
-        "x2text_instance_id": "noOpX2text|mp66d1op-7100-d340-9101-846fc7115676", "file_path": INVOICE, "run_id": "r-1",
+        "x2text_instance_id": "", "file_path": INVOICE, "run_id": "r-1",
         "execution_source": "tool", "enable_highlight": true, "tags": ["a"], "usage_kwargs": {},
     });
 
@@ -132,7 +132,7 @@ async fn the_text_of_the_example_invoice_is_the_same_waited_for_or_not_and_can_b
 
     assert_eq!((status, accepted), (StatusCode::OK, StatusCode::ACCEPTED), "{waited} {run}");
     assert!(waited["extracted_text"].as_str().unwrap().contains("NI-2026-00417"), "{waited}");
-    assert!(waited["metadata"]["warnings"].to_string().contains("x2text_instance_id"), "{waited}");
+    assert!(waited["metadata"]["warnings"].to_string().contains("enable_highlight"), "{waited}");
     assert_eq!(run["task_id"], waited["metadata"]["task_id"], "the same ids");
     assert_eq!((&ended_once["status"], &ended_once["result"]), (&json!("completed"), &waited));
     assert_eq!(ended(&server, &run).await, ended_once);

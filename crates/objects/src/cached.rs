@@ -86,6 +86,13 @@ impl Memory {
         }
     }
 
+    fn forget_below(&mut self, start: &str) {
+        let below: Vec<String> = self.objects.keys().filter(|key| key.starts_with(start)).cloned().collect();
+        for key in below {
+            self.forget(&key);
+        }
+    }
+
     /// Makes room. False when there is nothing to forget.
     fn forget_oldest(&mut self) -> bool {
         let oldest = self.objects.iter().min_by_key(|(_, object)| object.used).map(|(key, _)| key.clone());
@@ -143,5 +150,10 @@ impl Objects for Cached {
     async fn delete(&self, key: &str) -> Result<(), Error> {
         self.forget(key);
         self.store.delete(key).await
+    }
+
+    async fn delete_below(&self, folder: &str) -> Result<(), Error> {
+        self.lock().forget_below(&format!("{folder}/"));
+        self.store.delete_below(folder).await
     }
 }

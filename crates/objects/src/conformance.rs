@@ -39,6 +39,7 @@ macro_rules! conformance_suite {
             readers_never_see_a_mixture,
             writers_of_one_key_leave_one_whole_object,
             deleting_is_repeatable_and_final,
+            deleting_below_a_folder_leaves_what_lies_elsewhere,
         );
         $crate::conformance_suite!(@module #[$test] $open, hostile:
             a_missing_object_is_named,

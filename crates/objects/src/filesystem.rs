@@ -145,6 +145,15 @@ impl Objects for Filesystem {
             Err(error) => Err(error),
         }
     }
+
+    async fn delete_below(&self, folder: &str) -> Result<(), Error> {
+        let path = self.path(folder)?;
+        // An object of that very name is not below it, and no folder.
+        match blocking(folder, move || fs::remove_dir_all(path)).await.map_err(missing_is_not_found) {
+            Ok(()) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Runs file work where it holds up nobody.

@@ -68,6 +68,12 @@ pub trait Objects: Send + Sync {
     /// # Errors
     /// [`Error::InvalidKey`], [`Error::Io`].
     async fn delete(&self, key: &str) -> Result<(), Error>;
+
+    /// Removes everything whose key begins with `folder/`; nothing there is fine. What is stored there meanwhile may stay.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`], [`Error::Io`]; then some of it may be gone.
+    async fn delete_below(&self, folder: &str) -> Result<(), Error>;
 }
 
 /// A file on this machine with an object's bytes.

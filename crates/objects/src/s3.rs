@@ -193,4 +193,24 @@ impl Objects for S3 {
             Err(Failure::Other(error)) => Err(broken(key)(error)),
         }
     }
+
+    async fn delete_below(&self, folder: &str) -> Result<(), Error> {
+        let start = format!("{}/", self.path(folder)?);
+        let pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(start);
+        let mut pages = pages.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = match page.map_err(Failure::from) {
+                Ok(page) => page,
+                Err(Failure::Missing) => return Ok(()),
+                Err(Failure::Other(error)) => return Err(broken(folder)(error)),
+            };
+            for path in page.contents().iter().filter_map(|object| object.key()) {
+                let deleted = self.client.delete_object().bucket(&self.bucket).key(path).send().await;
+                if let Err(Failure::Other(error)) = deleted.map_err(Failure::from) {
+                    return Err(broken(folder)(error));
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -27,7 +27,7 @@ impl X2Text for Builtin {
     }
 
     async fn read(&self, order: &Order<'_>) -> Result<Step, Error> {
-        let extracted = self.extractor.extract(order.source).await?;
+        let extracted = self.extractor.extract(&order.original.source().await.map_err(Error::Store)?).await?;
         Ok(Step::Done(Reading { is_whole: extracted.document.failures.is_empty(), extracted }))
     }
 }

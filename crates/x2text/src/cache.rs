@@ -7,7 +7,7 @@ use protocol::TaskError;
 use protocol::document::Document;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use text::{Extracted, Source};
+use text::Extracted;
 
 use crate::fingerprint::{EDITION, fingerprint};
 use crate::{Reading, Shelf, X2Text};
@@ -35,11 +35,11 @@ struct Summary {
     sha256: String,
 }
 
-/// The name of the entry for a document as that reader reads it. The ending of the document's name is in it, because it decides how
-/// a file is read where its content does not.
+/// The name of the entry for a document of that name as that reader reads it. The ending is in it, because it decides how a file is
+/// read where its content does not.
 #[must_use]
-pub fn name(reader: &dyn X2Text, source: &Source) -> String {
-    let ending = source.name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase()).unwrap_or_default();
+pub fn name(reader: &dyn X2Text, file_name: &str) -> String {
+    let ending = file_name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase()).unwrap_or_default();
     let ending: String = ending.chars().take(LONGEST_ENDING).collect();
     format!("{}.json", fingerprint("entry", [("reader", reader.fingerprint().as_str()), ("ending", &ending)]))
 }

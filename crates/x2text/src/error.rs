@@ -110,9 +110,9 @@ pub enum Error {
     /// The document cannot be opened here.
     #[error("the document cannot be read from disk: {0}")]
     File(String),
-    /// What has to be kept cannot be.
+    /// What has to be fetched or kept cannot be.
     #[error("{}", .0.message)]
-    Shelf(TaskError),
+    Store(TaskError),
 }
 
 impl Error {
@@ -136,7 +136,7 @@ impl Error {
             Self::Overdue { .. } => "x2text_overdue",
             Self::Lost { .. } => "x2text_text_lost",
             Self::File(_) => "io",
-            Self::Shelf(error) => &error.code,
+            Self::Store(error) => &error.code,
         }
     }
 
@@ -145,7 +145,7 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Text(error) => error.class(),
-            Self::Shelf(error) => error.class,
+            Self::Store(error) => error.class,
             Self::Status { status: 429, .. } => ErrorClass::RateLimited,
             Self::Status { status: 503, .. } => ErrorClass::Unavailable,
             Self::Status { status: 500.., .. } => ErrorClass::Server,

@@ -51,14 +51,24 @@ pub trait X2Text: Send + Sync {
 /// A document to be read.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
-    /// The document on disk.
-    pub source: &'a Source,
+    /// The document.
+    pub original: &'a dyn Original,
     /// SHA-256 of its content, lower-case hex.
     pub content: &'a str,
     /// What the reader handed out when it last said to come back; null at first.
     pub state: &'a Value,
     /// Where it keeps what it must not forget. The same in every attempt, and nobody else's.
     pub shelf: &'a dyn Shelf,
+}
+
+/// A document that lies somewhere. It is fetched when somebody needs it: who only looks how far a service is does not.
+#[async_trait]
+pub trait Original: Send + Sync {
+    /// The document on disk, for as long as this lives. The same every time.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    async fn source(&self) -> Result<Source, TaskError>;
 }
 
 /// How far a reader got.

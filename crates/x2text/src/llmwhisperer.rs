@@ -64,6 +64,8 @@ fn make(kind: &str, settings: Settings<'_>, way_out: &outbound::Client) -> Resul
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     whisper_hash: String,
+    /// Of the document, so that nobody has to fetch it again to know.
+    media_type: String,
     submitted_at: Timestamp,
     /// How often the document was handed in.
     submissions: u32,
@@ -94,8 +96,8 @@ impl X2Text for LlmWhisperer {
             Some(kept) => kept,
             None => return self.submit(order, 1).await,
         };
-        if let Some(answer) = order.shelf.get(&self.answer_name(order, &kept)).await.map_err(Error::Shelf)? {
-            return self.finish(order, &kept, &answer, looks).await;
+        if let Some(answer) = order.shelf.get(&self.answer_name(order, &kept)).await.map_err(Error::Store)? {
+            return self.finish(&kept, &answer, looks).await;
         }
         match self.0.status(&kept.whisper_hash).await {
             Ok(Status::UnderWay) => {
@@ -103,8 +105,8 @@ impl X2Text for LlmWhisperer {
             }
             Ok(Status::Processed) => {
                 let answer = self.0.retrieve(&kept.whisper_hash).await?;
-                order.shelf.put(&self.answer_name(order, &kept), &answer).await.map_err(Error::Shelf)?;
-                self.finish(order, &kept, &answer, looks).await
+                order.shelf.put(&self.answer_name(order, &kept), &answer).await.map_err(Error::Store)?;
+                self.finish(&kept, &answer, looks).await
             }
             Ok(Status::Retrieved) if kept.submissions < SUBMISSIONS => self.submit(order, kept.submissions + 1).await,
             Ok(Status::Retrieved) => Err(Error::Lost { service: NAME }),
@@ -125,18 +127,19 @@ impl LlmWhisperer {
     /// Hands the document in and keeps what it is called there.
     async fn submit(&self, order: &Order<'_>, submissions: u32) -> Result<Step, Error> {
         // An empty file is refused here rather than there.
-        media_type::of(&order.source.path).await?;
-        let whisper_hash = self.0.submit(order.source).await?;
-        let kept = Kept { whisper_hash, submitted_at: Timestamp::now(), submissions };
+        let source = order.original.source().await.map_err(Error::Store)?;
+        let media_type = media_type::of(&source.path).await?;
+        let whisper_hash = self.0.submit(&source).await?;
+        let kept = Kept { whisper_hash, media_type, submitted_at: Timestamp::now(), submissions };
         let bytes = serde_json::to_vec(&kept).map_err(|error| self.0.service.unreadable("whisper", error))?;
-        order.shelf.put(&self.kept_name(order), &bytes).await.map_err(Error::Shelf)?;
+        order.shelf.put(&self.kept_name(order), &bytes).await.map_err(Error::Store)?;
         let note = (submissions > 1).then(|| AGAIN.to_owned());
         Ok(Step::Wait { after: LOOKS[0], state: json!(Looks::default()), note })
     }
 
     /// What is kept of the submission; something that cannot be read is nothing.
     async fn kept(&self, order: &Order<'_>) -> Result<Option<Kept>, Error> {
-        let bytes = order.shelf.get(&self.kept_name(order)).await.map_err(Error::Shelf)?;
+        let bytes = order.shelf.get(&self.kept_name(order)).await.map_err(Error::Store)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
@@ -157,7 +160,7 @@ impl LlmWhisperer {
     }
 
     /// Makes a document of the answer with the text and of what is said of the places of its lines.
-    async fn finish(&self, order: &Order<'_>, kept: &Kept, answer: &[u8], looks: Looks) -> Result<Step, Error> {
+    async fn finish(&self, kept: &Kept, answer: &[u8], looks: Looks) -> Result<Step, Error> {
         let text = self.0.text(answer)?;
         if text.bytes().filter(|byte| *byte == b'\n').count() > MOST_LINES {
             return Err(too_large(NAME, MOST_LINES, "lines"));
@@ -191,7 +194,7 @@ impl LlmWhisperer {
         for (page, number) in pages.into_iter().zip(self.0.config.selection.numbers()) {
             setter.page(number, pages::PAGE, pages::rows(page, &highlights))?;
         }
-        let document = setter.document(media_type::of(&order.source.path).await?);
+        let document = setter.document(kept.media_type.clone());
         Ok(Step::Done(Reading { extracted: Extracted { document, extractor: "llmwhisperer", warnings }, is_whole }))
     }
 

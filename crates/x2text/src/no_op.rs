@@ -39,7 +39,7 @@ impl X2Text for NoOp {
         }
         let (width, height) = PAGE;
         let page = Page { number: 1, width, height, ..Page::default() };
-        let media_type = media_type::of(&order.source.path).await?;
+        let media_type = media_type::of(&order.original.source().await.map_err(Error::Store)?.path).await?;
         let extracted = Extracted {
             document: Document { media_type, pages: vec![page], ..Document::default() },
             extractor: "no-op",

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use outbound::Upload;
 use protocol::document::Origin;
 use reqwest::Url;
-use text::Extracted;
+use text::{Extracted, Source};
 
 use crate::fingerprint::fingerprint;
 use crate::providers::Provider;
@@ -72,8 +72,9 @@ impl X2Text for Unstructured {
     }
 
     async fn read(&self, order: &Order<'_>) -> Result<Step, Error> {
-        let media_type = media_type::of(&order.source.path).await?;
-        let (upload, boundary) = self.form(order, &media_type);
+        let source = order.original.source().await.map_err(Error::Store)?;
+        let media_type = media_type::of(&source.path).await?;
+        let (upload, boundary) = self.form(&source, order.content, &media_type);
         let content_type = format!("multipart/form-data; boundary={boundary}");
         let answer = self.service.upload(&self.url, upload, &content_type, (self.timeout, LONG)).await?;
         let elements = elements::read(&answer).map_err(|detail| self.service.unreadable("general", detail))?;
@@ -86,21 +87,21 @@ impl X2Text for Unstructured {
 
 impl Unstructured {
     /// The form with the document in it, and what separates its fields.
-    fn form(&self, order: &Order<'_>, media_type: &str) -> (Upload, String) {
+    fn form(&self, source: &Source, content: &str, media_type: &str) -> (Upload, String) {
         // A document cannot hold its own hash.
-        let boundary = format!("flotilla-{}", order.content);
+        let boundary = format!("flotilla-{content}");
         let mut fields = vec![("strategy", self.strategy), ("coordinates", "true")];
         fields.extend(self.languages.iter().map(|language| ("languages", language.as_str())));
         let field = |(name, value): &(&str, &str)| {
             format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
         };
         let fields: String = fields.iter().map(field).collect();
-        let name = plain_name(&order.source.name);
+        let name = plain_name(&source.name);
         let before = format!(
             "{fields}--{boundary}\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\ncontent-type: {media_type}\r\n\r\n"
         );
         let after = format!("\r\n--{boundary}--\r\n").into_bytes();
-        (Upload { before: before.into_bytes(), file: order.source.path.clone(), after }, boundary)
+        (Upload { before: before.into_bytes(), file: source.path.clone(), after }, boundary)
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::TenantId;
 const TENANT: &str = "{tenant}";
 
 /// First segments that belong to Flotilla.
-const RESERVED: [&str; 3] = ["documents", "requests", "runs"];
+const RESERVED: [&str; 4] = ["documents", "requests", "runs", "texts"];
 
 /// A part of the object store in which every tenant has a folder: `imports/{tenant}/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl FromStr for ImportPrefix {
         match before.first() {
             None => return Err(InvalidPrefix("a folder has to come before {tenant}")),
             Some(first) if RESERVED.contains(first) => {
-                return Err(InvalidPrefix("documents/, requests/ and runs/ are Flotilla's own"));
+                return Err(InvalidPrefix("documents/, requests/, runs/ and texts/ are Flotilla's own"));
             }
             Some(_) => {}
         }
@@ -116,6 +116,7 @@ mod tests {
             "imports/x{tenant}/",
             "documents/{tenant}/",
             "runs/{tenant}",
+            "texts/{tenant}",
             "a/{tenant}/{tenant}/",
             "a//{tenant}",
             "ä/{tenant}",

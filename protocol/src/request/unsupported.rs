@@ -15,7 +15,6 @@ type RequestSetting = (&'static str, fn(&ExtractionRequest) -> bool, &'static st
 type OutputSetting = (&'static str, fn(&OutputSpec, &ExtractionRequest) -> bool, &'static str);
 
 const MODEL: &str = "the model of the whole request answers";
-const READER: &str = "the built-in reader reads the document";
 const KEYWORDS: &str = "passages are found by keywords";
 const NO_CHALLENGE: &str = "answers are not challenged";
 const WHOLE: &str = "the document itself is read";
@@ -27,7 +26,6 @@ const REQUEST: &[RequestSetting] = &[
     (".output_file_path", |request| request.output_file_path.is_some(), "the result is kept with the run only"),
     (".tool_settings.embedding", |request| !request.tool_settings.embedding.is_empty(), KEYWORDS),
     (".tool_settings.vector-db", |request| !request.tool_settings.vector_db.is_empty(), KEYWORDS),
-    (".tool_settings.x2text_adapter", |request| !request.tool_settings.x2text_adapter.is_empty(), READER),
     (".tool_settings.enable_challenge", |request| request.tool_settings.enable_challenge, NO_CHALLENGE),
     (".tool_settings.challenge_llm", |request| !request.tool_settings.challenge_llm.is_empty(), NO_CHALLENGE),
     (".tool_settings.enable_highlight", |request| request.tool_settings.enable_highlight, BOXES),
@@ -42,11 +40,6 @@ const REQUEST: &[RequestSetting] = &[
         ".tool_settings.retrieval-strategy",
         |request| request.tool_settings.retrieval_strategy.is_some_and(needs_more_than_keywords),
         KEYWORDS,
-    ),
-    (
-        ".extraction_settings.x2text_instance_id",
-        |request| !request.extraction_settings.x2text_instance_id.is_empty(),
-        READER,
     ),
     (".extraction_settings.enable_highlight", |request| request.extraction_settings.enable_highlight, BOXES),
 ];

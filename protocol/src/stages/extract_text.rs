@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::TenantId;
 use crate::payload::ArtifactRef;
 use crate::request::ExtractionRequest;
 use crate::task::Task;
@@ -14,6 +15,12 @@ impl Task for ExtractText {
     const NAME: &'static str = "extract-text";
     type Input = ExtractionRequest;
     type Output = ExtractedText;
+}
+
+/// Below which key the texts that were read of a document are kept for the next run of it. They go when the document does.
+#[must_use]
+pub fn texts_of(tenant: &TenantId, sha256: &str) -> String {
+    format!("texts/{tenant}/{sha256}")
 }
 
 /// What the stage leaves behind.

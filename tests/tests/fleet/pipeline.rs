@@ -9,10 +9,11 @@ use models::ModelConfig;
 use protocol::request::ExtractionRequest;
 use protocol::{RunState, TenantId, stages};
 use text::{ChildCommand, Extractor};
-use worker::Builder;
+use worker::flags::Texts;
 use worker::resolver::NoResolver;
 use worker::stages::Tools;
 use worker::stages::readers::Readers;
+use worker::{Builder, Resolver};
 
 use crate::harness::TestFleet;
 use crate::world::World;
@@ -24,16 +25,22 @@ fn example(name: &str) -> PathBuf {
 
 /// The six stages, as a worker has them; documents are read in child processes of its program.
 fn stock(builder: Builder) -> Builder {
+    let way_out = outbound::Client::new(outbound::Policy::default());
+    stock_with(builder, Arc::new(NoResolver), way_out)
+}
+
+/// The same for tenants that have adapters.
+pub(crate) fn stock_with(builder: Builder, resolver: Arc<dyn Resolver>, way_out: outbound::Client) -> Builder {
     let built = std::env::current_exe().unwrap();
     let program = built.ancestors().nth(2).unwrap().join("worker");
     assert!(program.exists(), "{} is missing; build it: cargo build --workspace --bins", program.display());
     let config = text::Config::discover().unwrap();
     let child = ChildCommand { program, ..config.child };
     let model = models::resolve(ModelConfig::Builtin).unwrap();
-    let way_out = outbound::Client::new(outbound::Policy::default());
-    let readers = Arc::new(Readers::new(model, Arc::new(NoResolver), way_out));
+    let readers = Arc::new(Readers::new(model, Arc::clone(&resolver), way_out.clone()));
     let extractor = Extractor::new(text::Config { child, children: 2, ..config });
-    worker::stages::register(builder, &Tools { extractor, readers, prompts_at_once: 4 })
+    let extractors = Texts { text_cache: true }.extractors(extractor, resolver, way_out);
+    worker::stages::register(builder, &Tools { extractors, readers, prompts_at_once: 4 })
 }
 
 /// The answers to the example, with everything that says where they come from, as bytes.

@@ -14,6 +14,7 @@ use protocol::{TaskError, TenantId};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::lookup;
 use crate::resolver::Resolver;
 
 /// What the type of an adapter for language models is called.
@@ -59,23 +60,7 @@ impl Readers {
         if llm.is_empty() {
             return Ok(Reader { model: Arc::clone(&self.own), mark: String::new() });
         }
-        if llm.contains('|') {
-            let advice = "it names a kind of adapter; requests name an instance of one: set it up with POST /api/v1/adapters \
-                          and give the id that comes back";
-            return Err(unknown(llm, advice));
-        }
-        let advice = "GET /api/v1/adapters lists those of the tenant";
-        if !is_id(llm) {
-            return Err(unknown(llm, advice));
-        }
-        let found = self.resolver.adapter(tenant, llm).await;
-        let found = found.map_err(|error| TaskError::transient("resolver_unavailable", error.to_string()))?;
-        let adapter = found.ok_or_else(|| unknown(llm, advice))?;
-        if adapter.adapter_type != LLM {
-            let kind = &adapter.adapter_type;
-            let message = format!("adapter {llm:?} is of type {kind}, and tool_settings.llm takes one of type {LLM}");
-            return Err(TaskError::permanent("adapter_wrong_type", message));
-        }
+        let adapter = lookup::adapter(self.resolver.as_ref(), tenant, llm, (LLM, "tool_settings.llm")).await?;
         self.model(&adapter)
     }
 
@@ -108,18 +93,6 @@ impl Readers {
         kept.insert(key, (Arc::clone(&model), now));
         Ok(Reader { model, mark })
     }
-}
-
-fn unknown(llm: &str, advice: &str) -> TaskError {
-    TaskError::permanent(
-        "adapter_unknown",
-        format!("there is no adapter {llm:?}, which tool_settings.llm names; {advice}"),
-    )
-}
-
-/// Whether an adapter may have that id.
-fn is_id(name: &str) -> bool {
-    name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// With their lengths, so that no texts can pass for others.

@@ -123,3 +123,19 @@ pub async fn deleting_is_repeatable_and_final(store: Store) {
     assert!(matches!(store.get("a/b").await, Err(Error::NotFound(_))));
     assert_eq!(get(&store, "a/c").await, b"abc");
 }
+
+/// Everything below a folder goes, however deep; names that only begin alike stay.
+pub async fn deleting_below_a_folder_leaves_what_lies_elsewhere(store: Store) {
+    for key in ["texts/a/1", "texts/a/deep/er/2", "texts/ab/1", "texts/b"] {
+        put(&store, key, b"abc").await;
+    }
+    for folder in ["texts/a", "texts/a", "texts/b", "never/there"] {
+        store.delete_below(folder).await.expect("deleting works");
+    }
+    for (key, stays) in [("texts/a/1", false), ("texts/a/deep/er/2", false), ("texts/ab/1", true), ("texts/b", true)] {
+        assert_eq!(store.exists(key).await.expect("the store is there"), stays, "{key}");
+    }
+    assert!(matches!(store.delete_below("../a").await, Err(Error::InvalidKey(_))));
+    put(&store, "texts/a/1", b"again").await;
+    assert_eq!(get(&store, "texts/a/1").await, b"again");
+}

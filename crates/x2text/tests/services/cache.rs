@@ -20,7 +20,7 @@ async fn what_was_read_whole_is_recalled_and_a_damaged_entry_is_read_again_and_r
     let server = Server::start(well(0)).await;
     let mut visit = Visit::new(KIND, &json!({ "url": server.url, "unstract_key": "k" }));
     let reading = visit.end().await.unwrap();
-    let (shelf, name) = (Memory::default(), cache::name(visit.reader.as_ref(), &visit.source));
+    let (shelf, name) = (Memory::default(), cache::name(visit.reader.as_ref(), &visit.source.name));
 
     assert_eq!(cache::recall(&shelf, &name).await.unwrap(), None);
     assert!(cache::keep(&shelf, &name, &reading).await.unwrap());
@@ -50,11 +50,7 @@ async fn what_may_be_read_better_another_time_is_not_kept() {
 
 #[tokio::test]
 async fn an_entry_is_for_one_reader_and_one_ending_of_the_name() {
-    let name = |settings: Value, file: &str| {
-        let mut visit = Visit::new(KIND, &settings);
-        visit.source.name = file.to_owned();
-        cache::name(visit.reader.as_ref(), &visit.source)
-    };
+    let name = |settings: Value, file: &str| cache::name(Visit::new(KIND, &settings).reader.as_ref(), file);
     let usual = name(json!({ "unstract_key": "sk-1" }), "a.pdf");
     assert_eq!(name(json!({ "unstract_key": "sk-2", "tag": "x" }), "other.PDF"), usual);
     assert_ne!(name(json!({ "unstract_key": "sk-1", "mode": "table" }), "a.pdf"), usual);

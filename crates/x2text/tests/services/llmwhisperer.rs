@@ -76,6 +76,7 @@ async fn a_document_is_handed_in_once_and_looked_after_until_it_is_read() {
     assert_eq!((highlights.query["lines"].as_str(), highlights.query["extract_all_lines"].as_str()), ("1-4", "true"));
     let waits: Vec<u64> = visit.waits.iter().map(|(wait, _)| wait.as_secs()).collect();
     assert_eq!((&waits[..6], waits.len()), (&[1, 2, 3, 5, 5, 5][..], 21), "somebody else had the slot meanwhile");
+    assert_eq!(visit.fetched.load(std::sync::atomic::Ordering::SeqCst), 1, "who looks needs no document");
     assert!(reading.is_whole && reading.extracted.warnings.is_empty());
     let told = format!("{reading:?} {} {}", visit.state, visit.shelf.all());
     assert!(!told.contains(KEY), "{told}");

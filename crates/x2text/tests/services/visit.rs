@@ -1,6 +1,7 @@
 //! A document, a reader and a shelf, for as long as somebody comes back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use protocol::TaskError;
 use serde_json::Value;
 use tempfile::TempDir;
 use text::Source;
-use x2text::{Error, Order, Reading, Shelf, Step, X2Text};
+use x2text::{Error, Order, Original, Reading, Shelf, Step, X2Text};
 
 /// Looks after which a test counts as stuck.
 const PATIENCE: usize = 100;
@@ -59,12 +60,24 @@ impl Memory {
     }
 }
 
+/// A document that counts how often it was fetched.
+struct Fetched<'a>(&'a Source, &'a AtomicUsize);
+
+#[async_trait]
+impl Original for Fetched<'_> {
+    async fn source(&self) -> Result<Source, TaskError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Ok(self.0.clone())
+    }
+}
+
 /// A document that is being read.
 pub(crate) struct Visit {
     _folder: TempDir,
     pub(crate) source: Source,
     pub(crate) shelf: Memory,
     pub(crate) reader: Arc<dyn X2Text>,
+    pub(crate) fetched: AtomicUsize,
     pub(crate) state: Value,
     /// How long somebody was told to stay away, and why where that was said.
     pub(crate) waits: Vec<(Duration, Option<String>)>,
@@ -78,13 +91,15 @@ impl Visit {
         let source = Source { path, name: "Rechnung März.pdf".to_owned(), password: None };
         let way_out = Client::new(Policy::allowing(["127.0.0.1".parse().unwrap()]));
         let reader = x2text::reader(adapter_id, settings, &way_out).unwrap();
-        Self { _folder: folder, source, shelf: Memory::default(), reader, state: Value::Null, waits: Vec::new() }
+        let (shelf, fetched) = (Memory::default(), AtomicUsize::new(0));
+        Self { _folder: folder, source, shelf, reader, fetched, state: Value::Null, waits: Vec::new() }
     }
 
     /// One look, remembering what it says about the next.
     pub(crate) async fn look(&mut self) -> Result<Option<Reading>, Error> {
         let content = "0123456789abcdef".repeat(4);
-        let order = Order { source: &self.source, content: &content, state: &self.state, shelf: &self.shelf };
+        let original = Fetched(&self.source, &self.fetched);
+        let order = Order { original: &original, content: &content, state: &self.state, shelf: &self.shelf };
         match self.reader.read(&order).await? {
             Step::Done(reading) => Ok(Some(reading)),
             Step::Wait { after, state, note } => {

@@ -123,6 +123,17 @@ pub(super) fn reading_name(file: &Path, place: &str, shown: &str) -> std::io::Re
     Ok(if is_pdf { shown.to_owned() } else { format!("{shown}.{TEXT}") })
 }
 
+/// Whether a file is text by its content.
+pub(super) fn is_text(file: &Path) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    std::fs::File::open(file)?.take(PDF_HEADER_WITHIN).read_to_end(&mut head)?;
+    let is_pdf = head.windows(4).any(|four| four == b"%PDF");
+    // The end may cut a letter in two.
+    let is_utf8 = std::str::from_utf8(&head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let is_plain = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r' | b'\x0c');
+    Ok(!is_pdf && is_utf8 && head.iter().all(is_plain))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +148,23 @@ mod tests {
         assert_eq!(reading_name(&pdf, "SOURCE", "invoice.pdf").unwrap(), "invoice.pdf");
         assert_eq!(reading_name(&text, "invoice.pdf", "invoice.pdf").unwrap(), "invoice.pdf", "it claims to be one");
         assert_eq!(reading_name(&text, "notes.md", "").unwrap(), "notes.md");
+    }
+
+    #[test]
+    fn a_text_is_told_from_a_document_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("EXTRACT");
+        let cut = ["a", &"ü".repeat(600)].concat().into_bytes();
+        for (content, expected) in [
+            (b"Invoice 7\r\n\tTotal\x0c".as_slice(), true),
+            (&cut, true),
+            (&cut[2..], false),
+            (b"%PDF-1.7 all letters", false),
+            (b"PK\x03\x04", false),
+            (b"\xff\xd8\xff", false),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            assert_eq!(is_text(&file).unwrap(), expected, "{content:?}");
+        }
     }
 }

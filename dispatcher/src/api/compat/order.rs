@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::super::Problem;
 use super::super::codes::Code;
 use super::doc_id;
-use super::document::{Given, last_segment, reading_name};
+use super::document::{Given, is_text, last_segment, reading_name};
 use super::intake::{Call, Payload, Received, at_fault};
 use crate::submission::{self, Submission};
 
@@ -131,6 +131,11 @@ impl Call {
         }
         if !note.route.has_hash_of_document() {
             request.file_hash.clear();
+            // What a reader made of the document came along: there is nothing left for it to read.
+            if is_text(&local.path).map_err(|error| Problem::internal(&error))? {
+                request.extraction_settings.x2text_instance_id.clear();
+                request.tool_settings.x2text_adapter.clear();
+            }
         }
         let idempotency_key = self.key.clone().or_else(|| key(&note, &request));
         request.other.insert(NOTE.to_owned(), json!(note));
