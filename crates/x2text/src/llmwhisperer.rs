@@ -37,14 +37,15 @@ const LOOKS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 /// Longest wait after looks that failed.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
-/// Answers in a row that may make no sense.
+/// So many answers in a row that make no sense, or texts that are not handed out, are too many.
 const UNREADABLE: u32 = 3;
 /// How often places of lines are asked for before the text goes without them.
 const HIGHLIGHTS: u32 = 5;
 /// How often a document is handed in at most.
 const SUBMISSIONS: u32 = 2;
 
-const AGAIN: &str = "LLMWhisperer had handed the text out and it did not arrive here; the document was handed in again, which is billed again";
+const AGAIN: &str =
+    "LLMWhisperer had handed the text out and it did not arrive here, so the document was handed in, and billed, twice";
 
 pub(crate) const PROVIDER: Provider = Provider { name: "llmwhisperer", make };
 
@@ -78,7 +79,7 @@ struct Looks {
     looks: u32,
     /// Those that failed since the last that did not.
     failed: u32,
-    /// Answers that made no sense since the last that did.
+    /// Answers that made no sense, and texts that were not handed out, since the last look that was well.
     unreadable: u32,
     /// How often places of lines were asked for in vain.
     highlights: u32,
@@ -104,7 +105,17 @@ impl X2Text for LlmWhisperer {
                 self.wait(&kept, Looks { looks: looks.looks + 1, failed: 0, unreadable: 0, ..looks }, None)
             }
             Ok(Status::Processed) => {
-                let answer = self.0.retrieve(&kept.whisper_hash).await?;
+                let answer = match self.0.retrieve(&kept.whisper_hash).await {
+                    Ok(answer) => answer,
+                    // Somebody was faster: the next look finds the text here, or hears that it was handed out.
+                    Err(error @ Error::Status { status: 400 | 404 | 409 | 410, .. })
+                        if looks.unreadable + 1 < UNREADABLE =>
+                    {
+                        let looks = Looks { failed: looks.failed + 1, unreadable: looks.unreadable + 1, ..looks };
+                        return self.wait(&kept, looks, Some(error));
+                    }
+                    Err(error) => return Err(error),
+                };
                 order.shelf.put(&self.answer_name(order, &kept), &answer).await.map_err(Error::Store)?;
                 self.finish(&kept, &answer, looks).await
             }
@@ -154,7 +165,7 @@ impl LlmWhisperer {
         let usual = LOOKS[(looks.looks as usize).min(LOOKS.len() - 1)];
         let patience = usual.saturating_mul(1 << looks.failed.min(6)).min(LONGEST_LOOK);
         let asked = failed.as_ref().and_then(Error::retry_after);
-        let after = asked.unwrap_or(patience).min(left);
+        let after = asked.unwrap_or(patience).max(LOOKS[0]).min(left);
         let note = note.map(|note| format!("{note}; it is asked again in {} s", after.as_secs().max(1)));
         Ok(Step::Wait { after, state: json!(looks), note })
     }
@@ -175,7 +186,7 @@ impl LlmWhisperer {
         let highlights = match found {
             Ok(found) => pages::highlights(&found),
             Err(error) if error.is_passing() && looks.highlights < HIGHLIGHTS => {
-                let after = error.retry_after().unwrap_or(LOOKS[3]).min(LONGEST_LOOK);
+                let after = error.retry_after().unwrap_or(LOOKS[3]).clamp(LOOKS[0], LONGEST_LOOK);
                 let state = json!(Looks { highlights: looks.highlights + 1, ..looks });
                 return Ok(Step::Wait { after, state, note: Some(error.to_string()) });
             }

@@ -183,8 +183,8 @@ async fn a_text_that_was_handed_out_and_not_kept_is_asked_for_once_more_with_a_w
 
     assert_eq!((server.count("whisper"), server.count("whisper-retrieve")), (2, 2));
     assert_eq!(reading.extracted.document.pages.len(), 2);
-    assert!(reading.extracted.warnings[0].contains("handed in again"), "{:?}", reading.extracted.warnings);
-    assert!(visit.waits.iter().any(|(_, note)| note.as_deref().is_some_and(|note| note.contains("billed again"))));
+    assert!(reading.extracted.warnings[0].contains("handed in, and billed, twice"), "{:?}", reading.extracted.warnings);
+    assert!(visit.waits.iter().any(|(_, note)| note.as_deref().is_some_and(|note| note.contains("billed, twice"))));
 }
 
 #[tokio::test]
@@ -198,6 +198,24 @@ async fn a_text_that_is_lost_twice_is_an_error_and_not_a_third_bill() {
 
     assert_eq!((error.code(), server.count("whisper")), ("x2text_text_lost", 2));
     assert!(!error.is_passing(), "{error}");
+}
+
+#[tokio::test]
+async fn a_text_that_somebody_else_fetched_in_between_is_looked_for_and_asked_for_once_more() {
+    let usual = once();
+    let server = Server::start(move |call| match (call.name.as_str(), call.before) {
+        // Between this answer and the next call an attempt that was given up for dead fetches the text.
+        ("whisper-status", 0) => {
+            let fetched = Call { name: "whisper-retrieve".to_owned(), ..call.clone() };
+            let status = usual(call);
+            usual(&fetched);
+            status
+        }
+        _ => usual(call),
+    })
+    .await;
+    let reading = visit(&server).end().await.unwrap();
+    assert_eq!((server.count("whisper"), reading.extracted.document.pages.len()), (2, 2));
 }
 
 #[tokio::test]

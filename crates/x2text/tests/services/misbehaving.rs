@@ -46,7 +46,7 @@ async fn a_look_that_fails_is_made_again_when_the_service_says_and_costs_nothing
     let usual = well(0);
     let server = Server::start(move |call| match (call.name.as_str(), call.before) {
         ("whisper-status", 0) => Reply::With(429, "retry-after", "42".to_owned(), json!({ "message": "slowly" })),
-        ("whisper-status", 1) => Reply::Json(502, json!({})),
+        ("whisper-status", 1) => Reply::With(502, "retry-after", "0".to_owned(), json!({})),
         ("whisper-status", 2) => Reply::Truncated("{\"status\": \"proc"),
         ("whisper-status", 3) => Reply::Text("<html>busy</html>"),
         _ => usual(call),
@@ -55,7 +55,7 @@ async fn a_look_that_fails_is_made_again_when_the_service_says_and_costs_nothing
     let mut visit = visit(&server);
     visit.end().await.unwrap();
     let waits: Vec<u64> = visit.waits.iter().map(|(wait, _)| wait.as_secs()).collect();
-    assert_eq!(waits, [1, 42, 4, 8, 16]);
+    assert_eq!(waits, [1, 42, 1, 8, 16]);
     assert_eq!(server.count("whisper"), 1);
 }
 
