@@ -8,7 +8,7 @@ use protocol::document::{Document, PageFailure};
 use tokio::fs::File;
 use tokio::sync::Semaphore;
 
-use crate::config::{Config, find_pdfium};
+use crate::config::{Config, Ocr, find_pdfium};
 use crate::error::{Error, Limit};
 use crate::ocr::{self, Recogniser};
 use crate::picture::{Picture, Wish};
@@ -80,6 +80,12 @@ impl Extractor {
         let pool = Arc::new(Pool::new(config.child.clone(), config.documents_per_child));
         let recogniser = Arc::new(Recogniser::new(config.ocr.clone(), config.child.clone()));
         Self { config: Arc::new(config), children, pool, recogniser }
+    }
+
+    /// How pictures of pages are read, which decides what is read of them.
+    #[must_use]
+    pub fn ocr(&self) -> &Ocr {
+        &self.config.ocr
     }
 
     /// Reads one document. Pages that fail are listed in [`Document::failures`] as long as there is one that does not.

@@ -71,7 +71,7 @@ fn written(extracted: &Extracted) -> Result<Vec<u8>, TaskError> {
     let document = serde_json::to_vec(&extracted.document).map_err(failed)?;
     let summary = Summary {
         edition: EDITION,
-        extractor: extracted.extractor.to_owned(),
+        extractor: extracted.extractor.clone(),
         warnings: extracted.warnings.clone(),
         sha256: format!("{:x}", Sha256::digest(&document)),
     };
@@ -100,7 +100,7 @@ mod tests {
     fn extracted(failures: Vec<PageFailure>) -> Extracted {
         let pages = vec![Page { number: 1, width: 10.0, height: 20.0, ..Page::default() }];
         let document = Document { media_type: "text/plain".to_owned(), pages, failures };
-        Extracted { document, extractor: "plain-text", warnings: vec!["a warning".to_owned()] }
+        Extracted { document, extractor: "plain-text".to_owned(), warnings: vec!["a warning".to_owned()] }
     }
 
     #[test]

@@ -206,7 +206,8 @@ impl LlmWhisperer {
             setter.page(number, pages::PAGE, pages::rows(page, &highlights))?;
         }
         let document = setter.document(kept.media_type.clone());
-        Ok(Step::Done(Reading { extracted: Extracted { document, extractor: "llmwhisperer", warnings }, is_whole }))
+        let extracted = Extracted { document, extractor: "llmwhisperer".to_owned(), warnings };
+        Ok(Step::Done(Reading { extracted, is_whole }))
     }
 
     fn kept_name(&self, order: &Order<'_>) -> String {

@@ -42,7 +42,7 @@ impl X2Text for NoOp {
         let media_type = media_type::of(&order.original.source().await.map_err(Error::Store)?.path).await?;
         let extracted = Extracted {
             document: Document { media_type, pages: vec![page], ..Document::default() },
-            extractor: "no-op",
+            extractor: "no-op".to_owned(),
             warnings: vec!["the no-op adapter reads nothing: it is for tests of load".to_owned()],
         };
         // Who tests load wants every wait.

@@ -80,7 +80,7 @@ impl X2Text for Unstructured {
         let elements = elements::read(&answer).map_err(|detail| self.service.unreadable("general", detail))?;
         let origin = if self.strategy == "ocr_only" { Origin::Ocr } else { Origin::Text };
         let document = elements::document(NAME, elements, origin, media_type)?;
-        let extracted = Extracted { document, extractor: "unstructured", warnings: Vec::new() };
+        let extracted = Extracted { document, extractor: "unstructured".to_owned(), warnings: Vec::new() };
         Ok(Step::Done(Reading { extracted, is_whole: true }))
     }
 }

@@ -82,7 +82,7 @@ impl Handle<ExtractText> for Handler {
         }
         let text::Extracted { document, extractor, warnings } = reading.extracted;
         let pages = document.pages.len() as u64;
-        delivered(ctx, request, Entry { document, extractor: extractor.to_owned(), warnings }, pages).await
+        delivered(ctx, request, Entry { document, extractor, warnings }, pages).await
     }
 }
 

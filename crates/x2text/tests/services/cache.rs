@@ -12,7 +12,7 @@ use crate::visit::{Memory, Visit};
 fn reading(is_whole: bool, failures: Vec<PageFailure>) -> Reading {
     let pages = vec![Page { number: 1, ..Page::default() }];
     let document = Document { media_type: "application/pdf".to_owned(), pages, failures };
-    Reading { extracted: Extracted { document, extractor: "pdfium", warnings: Vec::new() }, is_whole }
+    Reading { extracted: Extracted { document, extractor: "pdfium".to_owned(), warnings: Vec::new() }, is_whole }
 }
 
 #[tokio::test]

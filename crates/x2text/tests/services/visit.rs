@@ -88,7 +88,7 @@ impl Visit {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("document");
         std::fs::write(&path, DOCUMENT).unwrap();
-        let source = Source { path, name: "Rechnung März.pdf".to_owned(), password: None };
+        let source = Source { path, name: "Rechnung März.pdf".to_owned(), password: None, pages: None };
         let way_out = Client::new(Policy::allowing(["127.0.0.1".parse().unwrap()]));
         let reader = x2text::reader(adapter_id, settings, &way_out).unwrap();
         let (shelf, fetched) = (Memory::default(), AtomicUsize::new(0));
