@@ -31,6 +31,7 @@ setup: needs ## Install what is missing: for the build, and RabbitMQ, Postgres, 
 	@deploy/setup/ocr.sh required
 	@deploy/setup/s3-server.sh
 	@deploy/setup/services.sh
+	@crates/text/tests/documents/fetch.sh $(TARGET_DIR)/documents
 	@crates/celery/tests/peers/install.sh $(TARGET_DIR)/peers/celery
 	@tests/peers/inngest/install.sh $(TARGET_DIR)/peers/inngest
 

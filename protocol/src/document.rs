@@ -253,23 +253,47 @@ impl Word {
 }
 
 impl Page {
-    /// The words in the order in which they are read, a block a paragraph: lines within it are joined by a space,
-    /// paragraphs end with a newline.
+    /// The words in the order in which they are read, a block a paragraph: lines within it are joined by a space, or by
+    /// nothing where a word is hyphenated over both; paragraphs end with a newline.
     #[must_use]
     pub fn prose(&self) -> String {
         let words = |span: &Span| {
             let line = self.lines.get(span.line as usize);
             line.and_then(|line| line.words.get(span.from as usize..span.to as usize)).unwrap_or_default()
         };
-        let text = |words: &[Word]| words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-        let paragraphs: Vec<String> = if self.blocks.is_empty() {
-            self.lines.iter().map(|line| text(&line.words)).collect()
-        } else {
-            let spans = |block: &Block| block.spans.iter().map(|span| text(words(span))).collect::<Vec<_>>().join(" ");
-            self.blocks.iter().map(spans).collect()
+        let mut prose = String::new();
+        let mut add = |spans: &mut dyn Iterator<Item = &[Word]>| {
+            let start = prose.len();
+            for words in spans {
+                for (index, word) in words.iter().enumerate() {
+                    if prose.len() > start {
+                        if index == 0 && is_hyphenated(&prose[start..], &word.text) {
+                            prose.pop();
+                        } else {
+                            prose.push(' ');
+                        }
+                    }
+                    prose.push_str(&word.text);
+                }
+            }
+            prose.push('\n');
         };
-        paragraphs.into_iter().flat_map(|paragraph| [paragraph, "\n".to_owned()]).collect()
+        if self.blocks.is_empty() {
+            self.lines.iter().for_each(|line| add(&mut std::iter::once(line.words.as_slice())));
+        } else {
+            self.blocks.iter().for_each(|block| add(&mut block.spans.iter().map(words)));
+        }
+        prose
     }
+}
+
+/// Whether a text that ends with a hyphen at the end of a line goes on in the small letters that begin the next one.
+/// A compound that is broken at its own hyphen is taken for a hyphenated word: nothing on the page tells them apart.
+fn is_hyphenated(text: &str, next: &str) -> bool {
+    let mut end = text.chars().rev();
+    end.next() == Some('-')
+        && end.next().is_some_and(char::is_alphabetic)
+        && next.chars().next().is_some_and(char::is_lowercase)
 }
 
 impl Document {
@@ -340,7 +364,17 @@ mod tests {
         assert_eq!(page.prose(), "one two three four\nfive six\n");
         // What points nowhere is nothing rather than a panic: artifacts come from stores that others write to.
         page.blocks = vec![spans(&[[7, 0, 2], [1, 2, 9]])];
-        assert_eq!(page.prose(), " \n");
+        assert_eq!(page.prose(), "\n");
+    }
+
+    #[test]
+    fn prose_joins_words_that_are_hyphenated_over_two_lines_of_a_block() {
+        let word = |text: &&str| Word { text: (*text).to_owned(), ..Word::default() };
+        let line = |words: &[&str]| Line { words: words.iter().map(word).collect(), ..Line::default() };
+        let lines = vec![line(&["a", "hy-"]), line(&["phen", "COVID-"]), line(&["19", "-"]), line(&["x"])];
+        let spans = [[0, 0, 2], [1, 0, 2], [2, 0, 2], [3, 0, 1]].map(Span::from).to_vec();
+        let page = Page { lines, blocks: vec![Block { spans, ..Block::default() }], ..Page::default() };
+        assert_eq!(page.prose(), "a hyphen COVID- 19 - x\n");
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use pdfium_render::prelude::*;
-use protocol::document::Page;
+use protocol::document::{Origin, Page};
 
 use self::page::PageText;
 use super::{File, Reader, contains};
 use crate::error::{Error, Protection};
-use crate::layout;
+use crate::layout::{self, Laid};
 use crate::pages::Pages;
 use crate::picture::{Picture, Wish};
 use crate::range::spoken;
@@ -17,9 +17,13 @@ use crate::wire::Scan;
 
 mod fields;
 mod frame;
+mod graphics;
+mod ink;
 mod native;
 mod page;
 mod render;
+mod trust;
+mod turned;
 
 /// US Letter, for pages that do not even tell their size.
 const FALLBACK_SIZE: (f32, f32) = (612.0, 792.0);
@@ -47,15 +51,18 @@ impl Reader for Pdf {
             return Err(Error::corrupt("it has no pages"));
         }
         pages.count(count)?;
-        let (mut blank, mut not_flattened, mut damaged) = (0, Vec::new(), 0);
+        let (mut blank, mut not_flattened, mut hidden, mut damaged) = (0, Vec::new(), Vec::new(), 0);
         let wanted: Vec<u32> = (1..=count).filter(|number| pages.wants(*number)).collect();
         for number in &wanted {
             pages.begin(*number)?;
             match read_page(&pdf, *number) {
-                Ok(ReadPage { page, scan, flattened }) => {
+                Ok(ReadPage { page, scan, flattened, has_hidden }) => {
                     blank += usize::from(page.lines.is_empty());
                     if !flattened {
                         not_flattened.push(*number);
+                    }
+                    if has_hidden {
+                        hidden.push(*number);
                     }
                     match scan {
                         Some(why) => pages.add_scan(page, why)?,
@@ -74,6 +81,9 @@ impl Reader for Pdf {
         if !not_flattened.is_empty() {
             let numbers = spoken(&not_flattened);
             pages.warn(format!("{numbers}: read without form fields and annotations, which are damaged"));
+        }
+        if !hidden.is_empty() {
+            pages.warn(format!("{}: hidden text left out", spoken(&hidden)));
         }
         Ok(())
     }
@@ -134,17 +144,26 @@ struct ReadPage {
     page: Page,
     scan: Option<Scan>,
     flattened: bool,
+    /// Whether text that nobody can see was left out.
+    has_hidden: bool,
 }
 
 /// Reads one page; of one that cannot be read, its number and size.
 fn read_page(pdf: &PdfDocument<'_>, number: u32) -> Result<ReadPage, Page> {
     let index = PdfPageIndex::try_from(number - 1).unwrap_or(PdfPageIndex::MAX);
     match PageText::read(pdf, index) {
-        Ok(PageText { frame, marks, flattened, is_drawn_on }) => {
-            let lines = layout::lines(&marks);
-            let scan = (lines.is_empty() && is_drawn_on).then_some(Scan::NoText);
-            let page = Page { number, width: frame.width, height: frame.height, lines, ..Page::default() };
-            Ok(ReadPage { page, scan, flattened })
+        Ok(text) => {
+            let origin = if text.is_searchable_scan() { Origin::Ocr } else { Origin::Text };
+            let stamped = text.is_stamped_scan();
+            let PageText { frame, marks, graphics, flattened, is_drawn_on, is_lost, seen } = text;
+            let Laid { lines, blocks, tables } = layout::page(marks, &graphics.rules);
+            let scan = if is_lost {
+                Some(Scan::Unmapped)
+            } else {
+                ((lines.is_empty() && is_drawn_on) || stamped).then_some(Scan::NoText)
+            };
+            let page = Page { number, width: frame.width, height: frame.height, lines, origin, blocks, tables };
+            Ok(ReadPage { page, scan, flattened, has_hidden: seen.hidden })
         }
         Err(_) => {
             let size = pdf.pages().page_size(index).map(|size| (size.width().value, size.height().value));

@@ -1,6 +1,7 @@
 //! Drops characters that are drawn twice to look bold.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Glyph, Mark};
 
@@ -11,37 +12,61 @@ const SAME_PLACE: f32 = 0.1;
 /// Side of the squares by which neighbours are found, in points; larger than [`SAME_PLACE`] of any usual height.
 const CELL: f32 = 4.0;
 
+/// Marks the end of a chain.
+const NONE: u32 = u32::MAX;
+
 /// The marks without characters that stand on top of an equal one. Letters that follow each other in the very same box
 /// are no duplicates but a ligature taken apart: both letters f of "office" come that way.
 pub(super) fn dropped(marks: &[Mark]) -> Vec<&Mark> {
-    let mut seen: HashMap<(char, i32, i32), Vec<&Glyph>> = HashMap::new();
+    // The last glyph of each square, and for each glyph the one before it in its square.
+    let mut last_in: HashMap<(char, i32, i32), u32> = HashMap::with_capacity(marks.len());
+    let mut seen: Vec<(&Glyph, u32)> = Vec::with_capacity(marks.len());
     let mut kept = Vec::with_capacity(marks.len());
     let mut last: Option<&Glyph> = None;
     for mark in marks {
-        if let Mark::Glyph(glyph) = mark {
-            let is_ligature = last.replace(glyph).is_some_and(|last| last.bbox == glyph.bbox);
-            if is_ligature {
-                kept.push(mark);
-                continue;
-            }
-            let (column, row) = cell(glyph);
-            // Characters may stand anywhere, far beyond the page.
-            let beside = |dx, dy| (column.saturating_add(dx), row.saturating_add(dy));
-            let mut around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| beside(dx, dy)));
-            let near = |(column, row)| seen.get(&(glyph.character, column, row));
-            if around.any(|at| near(at).is_some_and(|glyphs| glyphs.iter().any(|other| is_same(glyph, other)))) {
-                continue;
-            }
-            seen.entry((glyph.character, column, row)).or_default().push(glyph);
+        let Mark::Glyph(glyph) = mark else {
+            kept.push(mark);
+            continue;
+        };
+        if last.replace(glyph).is_some_and(|last| last.bbox == glyph.bbox) {
+            kept.push(mark);
+            continue;
         }
+        let reach = (SAME_PLACE * glyph.size).min(CELL);
+        let squares = |low: f32| (square(low - reach)..=square(low + reach), square(low));
+        let ((columns, column), (rows, row)) = (squares(glyph.bbox.x0), squares(glyph.bbox.y0));
+        let is_drawn = columns.into_iter().any(|column| {
+            rows.clone().any(|row| {
+                let mut at = last_in.get(&(glyph.character, column, row)).copied().unwrap_or(NONE);
+                while let Some((other, before)) = seen.get(at as usize) {
+                    if is_same(glyph, other) {
+                        return true;
+                    }
+                    at = *before;
+                }
+                false
+            })
+        });
+        if is_drawn {
+            continue;
+        }
+        let number = u32::try_from(seen.len()).unwrap_or(NONE);
+        let before = match last_in.entry((glyph.character, column, row)) {
+            Entry::Occupied(mut entry) => entry.insert(number),
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                NONE
+            }
+        };
+        seen.push((glyph, before));
         kept.push(mark);
     }
     kept
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and pages are no wider than that")]
-fn cell(glyph: &Glyph) -> (i32, i32) {
-    ((glyph.bbox.x0 / CELL).floor() as i32, (glyph.bbox.y0 / CELL).floor() as i32)
+fn square(position: f32) -> i32 {
+    (position / CELL).floor() as i32
 }
 
 fn is_same(one: &Glyph, other: &Glyph) -> bool {

@@ -72,3 +72,73 @@ fn what_is_written_from_right_to_left_is_read_so() {
     let [line] = &lines(&marks.concat())[..] else { panic!("one line") };
     assert_eq!(line.text.trim(), "של ה 42");
 }
+
+#[test]
+fn the_number_of_a_note_stands_in_the_line_of_its_word() {
+    let small = |x: f32, y: f32, character: char| {
+        let bbox = BBox::new(x, y - 5.0, x + 3.0, y + 1.0);
+        vec![Mark::Glyph(Glyph::new(character, bbox, (x, y), UPRIGHT))]
+    };
+    // Drawn apart from its word, and right before a word.
+    let rows = [at(0.0, 20.0, "text"), at(40.0, 20.0, "more"), small(24.5, 16.5, '7')];
+    assert_eq!(texts(&rows), ["text7  more"]);
+    assert_eq!(texts(&[small(0.0, 16.5, '1'), at(3.0, 20.0, "See")]), ["1 See"]);
+}
+
+#[test]
+fn letters_that_are_set_apart_evenly_are_one_word() {
+    let spaced = |x: f32, text: &str| {
+        let letter = |(index, letter): (usize, char)| at(x + 9.0 * index as f32, 20.0, &letter.to_string());
+        text.chars().enumerate().flat_map(letter).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&[spaced(0.0, "INVOICE"), spaced(80.0, "PAID")]), ["INVOICE  PAID"]);
+    // With spaces drawn between them they are letters: of a list, or of a key.
+    let with_spaces = "ABCD"
+        .chars()
+        .enumerate()
+        .flat_map(|(index, letter)| [at(9.0 * index as f32, 20.0, &letter.to_string()), vec![Mark::Space]].concat());
+    assert_eq!(texts(&[with_spaces.collect()]), ["A B C D"]);
+}
+
+#[test]
+fn text_that_is_written_downwards_is_read_so_column_after_column_from_the_right() {
+    let column = |x: f32, text: &str| {
+        let character = |(index, character): (usize, char)| {
+            let y = 20.0 + 10.0 * index as f32;
+            Mark::Glyph(Glyph::new(character, BBox::new(x, y - 8.0, x + 10.0, y + 2.0), (x, y), UPRIGHT))
+        };
+        text.chars().enumerate().map(character).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&[column(40.0, "日本国民は"), column(20.0, "正当に選挙")]), ["日本国民は", "正当に選挙"]);
+}
+
+#[test]
+fn words_of_two_scripts_that_touch_are_one_word_in_the_order_of_reading() {
+    // "and" in Arabic stands right of the Latin word that it belongs to.
+    let marks = [at(30.0, 20.0, "و"), at(0.0, 20.0, "Rust")];
+    assert_eq!(texts(&[marks[0].clone(), vec![Mark::Break], at(6.0, 20.0, "Rust")]), ["وRust"]);
+    // A stop that ends a sentence stands on its left.
+    assert_eq!(texts(&[at(12.0, 20.0, "ש"), at(6.0, 20.0, "ל"), at(0.0, 20.0, ".")]), ["של."]);
+}
+
+#[test]
+fn print_that_would_push_its_neighbours_away_makes_columns_narrower() {
+    let narrow = |x: f32, y: f32, text: &str| {
+        let letter = |(index, letter): (usize, char)| {
+            let x = x + 3.0 * index as f32;
+            Mark::Glyph(Glyph::new(letter, BBox::new(x, y - 8.0, x + 3.0, y + 2.0), (x, y), UPRIGHT))
+        };
+        text.chars().enumerate().map(letter).collect::<Vec<_>>()
+    };
+    let rows = [
+        at(0.0, 20.0, "wide"),
+        at(60.0, 20.0, "wide"),
+        at(0.0, 34.0, "wide"),
+        at(60.0, 34.0, "wide"),
+        narrow(0.0, 48.0, "narrowprint"),
+        at(60.0, 48.0, "wide"),
+    ];
+    let found = texts(&rows);
+    let columns: Vec<Option<usize>> = found.iter().map(|line| line.rfind("wide")).collect();
+    assert!(columns.iter().all(|column| *column == columns[0]), "{found:#?}");
+}

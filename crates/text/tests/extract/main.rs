@@ -14,6 +14,7 @@ mod hostile;
 mod pdf;
 mod reuse;
 mod scans;
+mod views;
 
 /// The library, which the set-up step obtains.
 fn pdfium() -> PathBuf {

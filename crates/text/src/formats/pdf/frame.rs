@@ -64,6 +64,11 @@ impl Frame {
         }
     }
 
+    /// Whether what is level on the content is level as displayed.
+    pub(crate) const fn is_upright(&self) -> bool {
+        self.turns.is_multiple_of(2)
+    }
+
     /// Whether any of a displayed rectangle is on the page.
     pub(crate) fn shows(&self, bbox: BBox) -> bool {
         bbox.x1 >= 0.0 && bbox.y1 >= 0.0 && bbox.x0 <= self.width && bbox.y0 <= self.height

@@ -2,6 +2,7 @@
 
 use pdfium_render::prelude::*;
 
+use super::ink::Raster;
 use super::native;
 use crate::error::Error;
 use crate::picture::{Picture, Placement, Wish};
@@ -32,4 +33,20 @@ pub(super) fn page(pdf: &PdfDocument<'_>, wish: &Wish) -> Result<Picture, Error>
     let pixels = rgba.chunks_exact(4).flat_map(|pixel| &pixel[..channels]).copied().collect();
     let placement = Placement { width, height, channels: channels as u8, page_width, page_height, turns: 0, skew: 0.0 };
     Ok(Picture { placement, pixels })
+}
+
+/// A grey picture of a page that is just good enough to tell whether a word is drawn; `None` where it cannot be drawn.
+pub(super) fn raster(page: &PdfPage<'_>) -> Option<Raster> {
+    /// An A4 page at 72 dots per inch has half a million.
+    const MOST_PIXELS: f32 = 2e6;
+    /// Pixels per point: letters need not be legible.
+    const SCALE: f32 = 0.75;
+    let (width, height) = (page.width().value, page.height().value);
+    let scale = (MOST_PIXELS / (width * height).max(1.0)).sqrt().min(SCALE);
+    #[expect(clippy::cast_possible_truncation, reason = "bounded by the number of pixels")]
+    let pixels = |points: f32| ((points * scale).round() as i32).max(1);
+    let config = PdfRenderConfig::new().set_fixed_size(pixels(width), pixels(height)).use_grayscale_rendering(true);
+    let bitmap = page.render_with_config(&config).ok()?;
+    let pixels = bitmap.as_rgba_bytes().chunks_exact(4).map(|pixel| pixel[0]).collect();
+    Some(Raster { scale, width: usize::try_from(bitmap.width()).ok()?, pixels })
 }
