@@ -7,12 +7,22 @@ use crate::pages::Pages;
 use crate::picture::{Picture, Wish};
 use crate::wire::Summary;
 
+mod archive;
+mod docx;
+mod encoding;
+mod flow;
+mod grid;
+mod package;
 mod pdf;
 mod plain;
 mod unreadable;
+mod wrap;
+mod xml;
+
+pub(crate) use archive::Budget;
 
 /// Who is asked, in this order, whether a document is theirs.
-static READERS: [&dyn Reader; 2] = [&pdf::Pdf, &plain::Plain];
+static READERS: &[&dyn Reader] = &[&pdf::Pdf, &docx::Docx, &plain::Plain];
 
 /// Reads one kind of document. Runs in the child, within its limits: whatever is allocated or computed here is held to
 /// them, and a panic or a crash is this document's error.
