@@ -57,11 +57,7 @@ impl<'a> Pages<'a> {
 
     /// Has a part of the document read by whoever reads such parts, which knows nothing of the pages before it: they are
     /// numbered on, and its warnings say whose they are.
-    pub(crate) fn part(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut Self) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn part(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         let outer = self.within.take();
         let whole = outer.as_ref().map_or_else(|| name.to_owned(), |(_, outer)| format!("{outer}: {name}"));
         self.within = Some((self.last, whole));

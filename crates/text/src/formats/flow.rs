@@ -127,7 +127,8 @@ impl<'a, 'p> Flow<'a, 'p> {
     fn put(&mut self, text: &str) -> Option<Span> {
         let index = self.page.lines.len();
         let line = line(index, text.trim_end());
-        let (index, to) = (u32::try_from(index).unwrap_or(u32::MAX), u32::try_from(line.words.len()).unwrap_or(u32::MAX));
+        let (index, to) =
+            (u32::try_from(index).unwrap_or(u32::MAX), u32::try_from(line.words.len()).unwrap_or(u32::MAX));
         self.page.lines.push(line);
         (to > 0).then_some(Span { line: index, from: 0, to })
     }

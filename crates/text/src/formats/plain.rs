@@ -25,7 +25,10 @@ impl Reader for Plain {
     }
 
     fn recognise(&self, file: &File<'_>) -> Option<&'static str> {
-        if !encoding::is_text(file.head()) || unreadable::signature(file.head()).is_some() || unreadable::no_text(file).is_some() {
+        if !encoding::is_text(file.head())
+            || unreadable::signature(file.head()).is_some()
+            || unreadable::no_text(file).is_some()
+        {
             return None;
         }
         Some(if matches!(file.extension().as_str(), "md" | "markdown") { "text/markdown" } else { "text/plain" })

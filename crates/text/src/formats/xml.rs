@@ -142,10 +142,20 @@ impl Tag<'_> {
     pub(super) fn get(&self, name: &str) -> Option<String> {
         // Without looking for doubles, which takes the square of their number.
         let mut attributes = self.0.attributes();
-        let attribute =
-            attributes.with_checks(false).flatten().find(|attribute| attribute.key.local_name().into_inner() == name)?;
+        let attribute = attributes
+            .with_checks(false)
+            .flatten()
+            .find(|attribute| attribute.key.local_name().into_inner() == name)?;
         let value = quick_xml::escape::unescape(&attribute.value);
         Some(value.map_or_else(|_| attribute.value.to_string(), Cow::into_owned))
+    }
+
+    /// An attribute that has a prefix, whatever it is.
+    pub(super) fn get_prefixed(&self, name: &str) -> Option<String> {
+        let mut attributes = self.0.attributes();
+        let is_it = |key: &str| key.split_once(':').is_some_and(|(_, local)| local == name);
+        let attribute = attributes.with_checks(false).flatten().find(|attribute| is_it(attribute.key.into_inner()))?;
+        Some(attribute.value.into_owned())
     }
 
     /// An attribute that is a number.

@@ -77,7 +77,8 @@ impl Styles {
                                 // Templates of old have headings without a level in the outline.
                                 let name = tag.get("val").unwrap_or_default().to_lowercase();
                                 let level = name.strip_prefix("heading ").and_then(|level| level.parse::<u32>().ok());
-                                let level = level.and_then(|level| level.checked_sub(1)).or((name == "title").then_some(0));
+                                let level =
+                                    level.and_then(|level| level.checked_sub(1)).or((name == "title").then_some(0));
                                 looks.outline = looks.outline.or(level);
                             }
                             _ => looks.take(&tag),

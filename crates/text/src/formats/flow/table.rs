@@ -29,6 +29,9 @@ const OVERHEAD: usize = 64;
 /// A table that is being read, row by row. No larger than what could be said of it.
 pub(in crate::formats) struct Sheet {
     rows: Vec<Vec<Entry>>,
+    /// The row that is being read, and the columns of its cells without text.
+    row: Vec<Entry>,
+    blank: Vec<u32>,
     /// Where in `rows` the cell is that is the last one to begin in a column.
     lowest: HashMap<u32, (usize, usize)>,
     cells: u32,
@@ -50,22 +53,26 @@ pub(in crate::formats) struct Entry {
 
 impl Sheet {
     pub(in crate::formats) fn new(limits: &Limits) -> Self {
-        Self { rows: Vec::new(), lowest: HashMap::new(), cells: 0, bytes: 0, most: (limits.words, limits.output_bytes) }
+        Self {
+            rows: Vec::new(),
+            row: Vec::new(),
+            blank: Vec::new(),
+            lowest: HashMap::new(),
+            cells: 0,
+            bytes: 0,
+            most: (limits.words, limits.output_bytes),
+        }
     }
 
-    /// Adds a row; cells without text are left out, and of rows without cells all but one.
-    pub(in crate::formats) fn push(&mut self, mut row: Vec<Entry>) -> Result<(), Error> {
-        for entry in &row {
-            self.lowest.remove(&entry.column);
-        }
-        row.retain(|entry| !entry.text.trim().is_empty());
-        row.sort_by_key(|entry| entry.column);
-        if row.is_empty() && self.rows.last().is_none_or(Vec::is_empty) {
+    /// Adds a cell to the row that is being read; one without text is left out.
+    pub(in crate::formats) fn cell(&mut self, entry: Entry) -> Result<(), Error> {
+        if entry.text.trim().is_empty() {
+            self.blank.push(entry.column);
             return Ok(());
         }
         // Each has a word at least, and each byte is said.
-        self.cells = self.cells.saturating_add(u32::try_from(row.len()).unwrap_or(u32::MAX));
-        self.bytes += row.iter().map(|entry| entry.text.len() + OVERHEAD).sum::<usize>() as u64;
+        self.cells = self.cells.saturating_add(1);
+        self.bytes += (entry.text.len() + OVERHEAD) as u64;
         let (cells, bytes) = self.most;
         if self.cells > cells {
             return Err(Limit::Words(cells).into());
@@ -73,9 +80,29 @@ impl Sheet {
         if self.bytes > bytes {
             return Err(Limit::OutputBytes(bytes).into());
         }
+        self.row.push(entry);
+        Ok(())
+    }
+
+    /// Ends the row. Of rows without text one stays, to keep apart what is apart.
+    pub(in crate::formats) fn end_row(&mut self) {
+        for column in self.blank.drain(..) {
+            self.lowest.remove(&column);
+        }
+        let mut row = std::mem::take(&mut self.row);
+        row.sort_by_key(|entry| entry.column);
+        if row.is_empty() && self.rows.last().is_none_or(Vec::is_empty) {
+            return;
+        }
         let places = row.iter().enumerate().map(|(index, entry)| (entry.column, (self.rows.len(), index)));
         self.lowest.extend(places);
         self.rows.push(row);
+    }
+
+    /// Adds a row.
+    pub(in crate::formats) fn push(&mut self, row: Vec<Entry>) -> Result<(), Error> {
+        row.into_iter().try_for_each(|entry| self.cell(entry))?;
+        self.end_row();
         Ok(())
     }
 
@@ -90,6 +117,11 @@ impl Sheet {
     /// Whether there is nothing in it.
     pub(in crate::formats) const fn is_empty(&self) -> bool {
         self.cells == 0
+    }
+
+    /// Whether no row has more than one cell.
+    pub(in crate::formats) fn is_column(&self) -> bool {
+        self.rows.iter().all(|row| row.len() < 2)
     }
 
     /// Its only text, if it is a frame rather than a table.
