@@ -53,11 +53,17 @@ impl Reader for Pptx {
             }
             drawn += shapes.drawn;
             shapes.sort(layout.as_ref());
-            shapes.list.into_iter().try_for_each(|shape| set(shape, &mut flow))?;
-            let notes = notes.into_iter().flat_map(|notes| notes.list).filter(Shape::is_body);
-            for shape in notes {
+            for shape in shapes.list {
                 flow.gap();
                 set(shape, &mut flow)?;
+            }
+            let notes = notes.into_iter().flat_map(|notes| notes.list).filter(Shape::is_body);
+            for shape in notes {
+                if shape.has_text() {
+                    flow.gap();
+                    flow.paragraph("Notes:")?;
+                    set(shape, &mut flow)?;
+                }
             }
         }
         if !hidden.is_empty() {
@@ -100,7 +106,6 @@ fn set(shape: Shape, flow: &mut Flow<'_, '_>) -> Result<(), Error> {
     let is_title = shape.is_title();
     match shape.content {
         Content::Text(paragraphs) => {
-            flow.gap();
             for paragraph in paragraphs {
                 flow.item(paragraph.level * INDENT, &paragraph.mark, &paragraph.text)?;
             }

@@ -12,7 +12,8 @@ pub(super) fn wrap(line: &str, width: usize) -> impl Iterator<Item = &str> {
         // The last white space that leaves something before it, else the first that there is.
         let begin = line.len() - line.trim_start().len();
         let before = line[..within].rfind(char::is_whitespace).filter(|space| *space > begin);
-        let fits = line[within..].starts_with(char::is_whitespace).then_some(within).or(before);
+        let ends_within = within > begin && line[within..].starts_with(char::is_whitespace);
+        let fits = ends_within.then_some(within).or(before);
         let end = fits.unwrap_or_else(|| {
             let word = &line[begin..];
             let longest = word.char_indices().nth(LONGEST_WORD).map_or(word.len(), |(end, _)| end);

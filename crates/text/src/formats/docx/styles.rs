@@ -116,12 +116,14 @@ impl Default for Level {
     }
 }
 
+/// The kind of a list, and where its levels begin if elsewhere than the kind says.
+type List = (u32, HashMap<usize, u32>);
+
 /// The lists of a document, and how far they have been counted.
 #[derive(Default)]
 pub(super) struct Numbering {
     kinds: HashMap<u32, Vec<Level>>,
-    /// Which kind a list is of, and where its levels begin if elsewhere than the kind says.
-    lists: HashMap<u32, (u32, HashMap<usize, u32>)>,
+    lists: HashMap<u32, List>,
     /// By kind, because lists of one kind are counted on. How far the level was counted; `None` before its first.
     counted: HashMap<u32, [Option<u32>; LEVELS]>,
     /// Lists whose own beginnings were used.
@@ -210,7 +212,7 @@ fn levels(xml: &mut Xml<'_>) -> Result<Vec<Level>, Error> {
 }
 
 /// A list: its kind and where its levels begin.
-fn list(xml: &mut Xml<'_>) -> Result<Option<(u32, HashMap<usize, u32>)>, Error> {
+fn list(xml: &mut Xml<'_>) -> Result<Option<List>, Error> {
     let within = xml.depth();
     let (mut kind, mut level, mut starts) = (None, 0, HashMap::new());
     while xml.depth() >= within {

@@ -100,7 +100,7 @@ fn wide_tables_have_their_cells_broken_and_their_words_whole() {
     let limits = Limits::default();
     let long = "many short words ".repeat(20);
     let url = format!("https://example.org/{}", "x".repeat(60));
-    let rows: &[&[_]] = &[&[(0, 1, 1, &long), (1, 1, 1, &url), (2, 1, 1, &long)]];
+    let rows: &[&[_]] = &[&[(0, 1, 1, long.as_str()), (1, 1, 1, &url), (2, 1, 1, &long)]];
     let pages = set(&limits, |flow| flow.table(sheet(&limits, rows)?)).unwrap();
     let page = &pages[0];
     assert!(page.lines.len() > 3 && page.lines.iter().all(|line| line.text.len() <= 250), "{:?}", texts(page));

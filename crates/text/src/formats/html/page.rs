@@ -63,7 +63,9 @@ impl<'f, 'a, 'p> Setting<'f, 'a, 'p> {
         }
         let is_void = tag::is_void(&name);
         if kind == Kind::Unread || tag::is_hidden(tag) {
-            if !is_void && !(tag.self_closing && matches!(&*name, "svg" | "script")) {
+            // Only drawings may be empty without an end; elsewhere the slash is ignored.
+            let is_whole = is_void || tag.self_closing && name == "svg";
+            if !is_whole {
                 self.unread = Some((name.into_owned(), 1));
             }
             return Ok(());

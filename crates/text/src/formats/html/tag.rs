@@ -89,7 +89,7 @@ pub(super) fn shown(name: &str, tag: &StartTag<()>) -> Option<String> {
             match attribute(tag, "type").unwrap_or_default().to_ascii_lowercase().as_str() {
                 "hidden" | "password" | "file" | "image" => None,
                 "checkbox" | "radio" => Some(if is_checked { "☒ " } else { "☐ " }.to_owned()),
-                _ => attribute(tag, "value"),
+                _ => attribute(tag, "value").map(|value| format!(" {value} ")),
             }
         }
         _ => None,

@@ -86,6 +86,13 @@ impl Shape {
         self.kind() == Some("body")
     }
 
+    pub(super) fn has_text(&self) -> bool {
+        match &self.content {
+            Content::Text(paragraphs) => paragraphs.iter().any(|paragraph| !paragraph.text.trim().is_empty()),
+            Content::Table(sheet) => !sheet.is_empty(),
+        }
+    }
+
     /// Dates and numbers of slides are as much part of them as page numbers are; they say nothing.
     fn is_decoration(&self) -> bool {
         self.kind().is_some_and(|kind| matches!(kind, "sldNum" | "dt"))
