@@ -93,6 +93,19 @@ async fn cells_of_a_word_table_keep_their_lines_and_spans() {
 }
 
 #[tokio::test]
+async fn a_table_within_a_cell_is_text_of_the_cell() {
+    let paragraph = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
+    let inner = format!("<w:tbl><w:tr><w:tc>{}</w:tc><w:tc>{}</w:tc></w:tr></w:tbl>", paragraph("a"), paragraph("b"));
+    let body = format!(
+        "<w:tbl><w:tr><w:tc>{inner}{}</w:tc><w:tc>{}</w:tc></w:tr></w:tbl>",
+        paragraph("below"),
+        paragraph("right")
+    );
+    let Extracted { document, .. } = read("a.docx", &word(&body)).await.unwrap();
+    assert_eq!(cells(&document.pages[0].tables[0]), [["a  b\nbelow", "right"]]);
+}
+
+#[tokio::test]
 async fn a_workbook_is_read_sheet_by_sheet_as_it_is_displayed() {
     let Extracted { document, extractor, warnings } = read("a", &fixture("invoice.xlsx")).await.unwrap();
     assert_eq!(extractor, "xlsx");
@@ -178,7 +191,8 @@ async fn office_files_with_a_password_say_so() {
 
 #[tokio::test]
 async fn other_archives_are_called_what_they_are() {
-    let cases: [(&[(&str, &[u8])], &str); 3] = [
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Files<'_>, &str); 3] = [
         (&[("a.txt", b"a")], "a ZIP archive"),
         (&[("mimetype", b"application/epub+zip"), ("META-INF/container.xml", b"<a/>")], "an EPUB book"),
         (&[("[Content_Types].xml", b"<Types/>"), ("xl/workbook.bin", b"")], "an Excel binary workbook (.xlsb)"),

@@ -49,7 +49,7 @@ impl<'a> Reading<'a> {
         let mut xml = source.read();
         loop {
             match xml.next()? {
-                Node::Open(tag) if tag.name() == "body" => self.blocks(&mut xml, &mut Out::Flow(flow))?,
+                Node::Open(tag) if tag.name() == "body" => self.blocks(&mut xml, &mut Out::Flow(flow), None)?,
                 Node::End => return Ok(()),
                 _ => {}
             }
@@ -59,7 +59,7 @@ impl<'a> Reading<'a> {
     /// The text of the rest of an element that was just opened and holds blocks.
     pub(super) fn text(&mut self, xml: &mut Xml<'_>) -> Result<String, Error> {
         let mut text = String::new();
-        self.blocks(xml, &mut Out::Text(&mut text))?;
+        self.blocks(xml, &mut Out::Text(&mut text), None)?;
         text.truncate(text.trim_end().len());
         Ok(text)
     }
@@ -73,7 +73,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn blocks(&mut self, xml: &mut Xml<'_>, out: &mut Out<'_, '_, '_>) -> Result<(), Error> {
+    /// Reads the rest of an element that was just opened and holds blocks; `cell` if it is one.
+    fn blocks(
+        &mut self,
+        xml: &mut Xml<'_>,
+        out: &mut Out<'_, '_, '_>,
+        mut cell: Option<&mut Cell>,
+    ) -> Result<(), Error> {
         let within = xml.depth();
         let mut is_read = Vec::new();
         while xml.depth() >= within {
@@ -106,7 +112,11 @@ impl<'a> Reading<'a> {
                         }
                     }
                 }
-                "del" | "moveFrom" | "sdtPr" | "sectPr" | "tcPr" => xml.skip()?,
+                "tcPr" => match &mut cell {
+                    Some(cell) => cell.take(xml)?,
+                    None => xml.skip()?,
+                },
+                "del" | "moveFrom" | "sdtPr" | "sectPr" => xml.skip()?,
                 "AlternateContent" => is_read.push(false),
                 "Choice" | "Fallback" if is_read.last() == Some(&true) => xml.skip()?,
                 "Choice" | "Fallback" => is_read.iter_mut().last().into_iter().for_each(|read| *read = true),
@@ -213,44 +223,11 @@ impl<'a> Reading<'a> {
     }
 
     fn cell(&mut self, xml: &mut Xml<'_>) -> Result<Cell, Error> {
-        let within = xml.depth();
         let mut cell = Cell { columns: 1, goes_on: false, text: String::new() };
-        // Its properties come first.
-        loop {
-            match xml.next()? {
-                Node::Open(tag) if tag.name() == "tcPr" => {
-                    let properties = xml.depth();
-                    while xml.depth() >= properties {
-                        match xml.next()? {
-                            Node::Open(tag) => match tag.name() {
-                                "gridSpan" => cell.columns = tag.number("val").unwrap_or(1).clamp(1, MOST_COLUMNS),
-                                "vMerge" => cell.goes_on = tag.get("val").is_none_or(|val| val == "continue"),
-                                "tcPrChange" => xml.skip()?,
-                                _ => {}
-                            },
-                            Node::End => break,
-                            _ => {}
-                        }
-                    }
-                    cell.text = self.rest_of_cell(xml, within)?;
-                    return Ok(cell);
-                }
-                Node::Open(tag) if tag.name() == "p" => {
-                    let paragraph = self.paragraph(xml)?;
-                    self.set(paragraph, &mut Out::Text(&mut cell.text))?;
-                    cell.text += &self.rest_of_cell(xml, within)?;
-                    return Ok(cell);
-                }
-                Node::Close(_) if xml.depth() < within => return Ok(cell),
-                Node::End => return Ok(cell),
-                _ => {}
-            }
-        }
-    }
-
-    /// The blocks of a cell, as the ones that follow in it.
-    fn rest_of_cell(&mut self, xml: &mut Xml<'_>, within: u32) -> Result<String, Error> {
-        if xml.depth() < within { Ok(String::new()) } else { self.text(xml) }
+        let mut text = String::new();
+        self.blocks(xml, &mut Out::Text(&mut text), Some(&mut cell))?;
+        text.truncate(text.trim_end().len());
+        Ok(Cell { text, ..cell })
     }
 }
 
@@ -260,6 +237,26 @@ struct Cell {
     /// It is part of the one above it.
     goes_on: bool,
     text: String,
+}
+
+impl Cell {
+    /// Takes in its properties, whose element was just opened.
+    fn take(&mut self, xml: &mut Xml<'_>) -> Result<(), Error> {
+        let within = xml.depth();
+        while xml.depth() >= within {
+            match xml.next()? {
+                Node::Open(tag) => match tag.name() {
+                    "gridSpan" => self.columns = tag.number("val").unwrap_or(1).clamp(1, MOST_COLUMNS),
+                    "vMerge" => self.goes_on = tag.get("val").is_none_or(|val| val == "continue"),
+                    "tcPrChange" => xml.skip()?,
+                    _ => {}
+                },
+                Node::End => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The texts of notes.

@@ -8,6 +8,9 @@ use crate::formats::xml::{Node, Source, Tag, Xml};
 /// Levels of lists that are told apart.
 const LEVELS: usize = 9;
 
+/// Characters of a mark.
+const LONGEST_MARK: usize = 40;
+
 /// How far styles are followed to what they are based on.
 const BASES: usize = 16;
 
@@ -187,7 +190,7 @@ impl Numbering {
             }
         }
         let mark = if text.trim().is_empty() { String::new() } else { format!("{} ", text.trim()) };
-        Some((level, mark.chars().take(40).collect()))
+        Some((level, mark.chars().take(LONGEST_MARK).collect()))
     }
 }
 
@@ -200,7 +203,9 @@ fn levels(xml: &mut Xml<'_>) -> Result<Vec<Level>, Error> {
             Node::Open(tag) if tag.name() == "lvl" => levels.push(Level::default()),
             Node::Open(tag) => match (tag.name(), levels.last_mut()) {
                 ("numFmt", Some(level)) => level.format = tag.get("val").unwrap_or_default(),
-                ("lvlText", Some(level)) => level.text = tag.get("val").unwrap_or_default(),
+                ("lvlText", Some(level)) => {
+                    level.text = tag.get("val").unwrap_or_default().chars().take(LONGEST_MARK).collect();
+                }
                 ("start", Some(level)) => level.start = tag.number("val").unwrap_or(1),
                 _ => {}
             },
