@@ -1,6 +1,6 @@
 //! Pictures of documents: photographs, scans, faxes. Their pages have no words until somebody reads the pictures.
 
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage, imageops};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use protocol::document::Page;
 
 use self::pixels::{flat_grey, flat_rgb};
@@ -79,24 +79,14 @@ impl Reader for Raster {
         image.apply_orientation(stored.orientation);
         let (page_width, page_height) = stored.page();
         let (width, height) = stored.wanted(wish.dpi, MOST_PIXELS);
-        let (width, height, channels, pixels) = if wish.grey {
-            let image = scaled_grey(flat_grey(image), width, height);
-            (image.width(), image.height(), 1, image.into_raw())
-        } else {
-            let image = scaled_rgb(flat_rgb(image), width, height);
-            (image.width(), image.height(), 3, image.into_raw())
-        };
+        if (image.width(), image.height()) != (width, height) {
+            image = image.thumbnail_exact(width, height);
+        }
+        let (channels, pixels) =
+            if wish.grey { (1, flat_grey(image).into_raw()) } else { (3, flat_rgb(image).into_raw()) };
         let placement = Placement { width, height, channels, page_width, page_height, turns: 0, skew: 0.0 };
         Ok(Picture { placement, pixels })
     }
-}
-
-fn scaled_grey(image: GrayImage, width: u32, height: u32) -> GrayImage {
-    if image.dimensions() == (width, height) { image } else { imageops::thumbnail(&image, width, height) }
-}
-
-fn scaled_rgb(image: RgbImage, width: u32, height: u32) -> RgbImage {
-    if image.dimensions() == (width, height) { image } else { imageops::thumbnail(&image, width, height) }
 }
 
 /// What kind of picture it is by its first bytes, if it is one.
