@@ -161,7 +161,8 @@ impl Walk<'_, '_> {
         let wished = self.wish.filter(|wish| self.drawn.is_none() && (before + 1..=pages.last()).contains(&wish.page));
         if let (Some(wish), Some(file)) = (wished, part.file(self.file)) {
             let wish = Wish { page: wish.page - before, ..wish.clone() };
-            self.drawn = Some(super::picture(&file, &wish));
+            // Turning and straightening it is the business of whoever asked for it.
+            self.drawn = Some(recognise(&file).and_then(|(reader, _)| reader.picture(&file, &wish)));
         }
         match outcome {
             Err(error) if is_of_the_whole(&error) => Err(error),

@@ -1,5 +1,6 @@
 //! Pictures of documents: photographs, scans, faxes. Their pages have no words until somebody reads the pictures.
 
+use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use protocol::document::Page;
 
@@ -78,8 +79,10 @@ impl Reader for Raster {
         let mut image = DynamicImage::from_decoder(decoder).map_err(|error| source::failed(&error))?;
         image.apply_orientation(stored.orientation);
         let (page_width, page_height) = stored.page();
-        let (width, height) = stored.wanted(wish.dpi, MOST_PIXELS);
-        if (image.width(), image.height()) != (width, height) {
+        let (width, height) = stored.wanted(wish, MOST_PIXELS);
+        if width > image.width() || height > image.height() {
+            image = image.resize_exact(width, height, FilterType::CatmullRom);
+        } else if (width, height) != (image.width(), image.height()) {
             image = image.thumbnail_exact(width, height);
         }
         let (channels, pixels) =

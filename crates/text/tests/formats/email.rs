@@ -42,7 +42,7 @@ async fn an_e_mail_is_its_headers_its_text_and_its_attachments() {
     let [hidden, odd, scans] = &warnings[..] else { panic!("{warnings:?}") };
     assert_eq!(hidden, "invoice.xlsx: the sheet \"Rates\" on page 3 is hidden in the workbook");
     assert!(odd.starts_with("the attachment \"odd.bin\" was not read: the file is of an unknown binary kind"), "{odd}");
-    assert_eq!(scans, "pages 5–6: without a text layer");
+    assert!(scans.starts_with("pages 5–6: without a text layer"), "{scans}");
 
     // The second page of the fax is the sixth of the e-mail.
     let alone = picture("a.tif", &fixture("fax.tif"), Wish::page(2, 204.0)).await.unwrap();

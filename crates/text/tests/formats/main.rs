@@ -4,8 +4,11 @@
 
 use std::path::Path;
 
-use protocol::document::{Document, Page, Table};
-use text::{CHILD_ARGUMENT, ChildCommand, Config, Error, Extracted, Extractor, Limit, Limits, Picture, Source, Wish};
+use protocol::document::{Document, Origin, Page, Table};
+use text::{
+    CHILD_ARGUMENT, ChildCommand, Config, Error, Extracted, Extractor, Limit, Limits, Ocr, OcrMode, Picture, Source,
+    Wish,
+};
 
 mod email;
 mod hostile;
@@ -17,7 +20,9 @@ mod words;
 fn config() -> Config {
     let arguments = vec![CHILD_ARGUMENT.to_owned()];
     let child = ChildCommand { program: env!("CARGO_BIN_EXE_text-child").into(), arguments };
-    Config { child, ..Config::discover().unwrap() }
+    // What pictures show is specified where they are read.
+    let ocr = Ocr { mode: OcrMode::Never, ..Ocr::default() };
+    Config { child, ocr, ..Config::discover().unwrap() }
 }
 
 async fn read_with(limits: Limits, name: &str, bytes: &[u8]) -> Result<Extracted, Error> {

@@ -9,6 +9,7 @@ use image::{ImageDecoder, ImageFormat};
 use super::resolution::{self, Resolution};
 use super::{Decoder, MOST_STORED, POINTS_PER_INCH, check, decoder};
 use crate::error::{Error, Limit};
+use crate::picture::Wish;
 
 /// A picture in a file.
 pub(super) struct Source<'a> {
@@ -76,20 +77,13 @@ impl Stored {
         (points(self.width, self.resolution.x), points(self.height, self.resolution.y))
     }
 
-    /// The size in pixels that it is given in: as stored, unless fewer dots per inch are wanted, there would be too many
-    /// pixels, or they are not square.
+    /// The size in pixels that it is wanted in, with no more than `most` of them.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and bounded by `most`")]
-    pub(super) fn wanted(&self, dpi: f32, most: f32) -> (u32, u32) {
+    pub(super) fn wanted(&self, wish: &Wish, most: f32) -> (u32, u32) {
         let (page_width, page_height) = self.page();
         let Resolution { x, y } = self.resolution;
         let inches = page_width * page_height / (POINTS_PER_INCH * POINTS_PER_INCH);
-        let square = x.max(y);
-        let dpi = if dpi.is_finite() && dpi > 0.0 { square.min(dpi) } else { square };
-        let dpi = dpi.min((most / inches).sqrt());
-        #[expect(clippy::float_cmp, reason = "the very same number, if nothing bounds it")]
-        if dpi == x && dpi == y {
-            return (self.width, self.height);
-        }
+        let dpi = wish.dpi_over(Some(x.max(y))).clamp(1.0, (most / inches).sqrt().max(1.0));
         let pixels = |points: f32| ((points * dpi / POINTS_PER_INCH).round() as u32).max(1);
         (pixels(page_width), pixels(page_height))
     }
