@@ -129,6 +129,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Size of a plain text file in bytes; smaller, because nothing in it is compressed or no text.
     pub text_bytes: u64,
+    /// What is inflated of an archive, in bytes: a Word file, a workbook, all attachments of an e-mail together.
+    pub inflated_bytes: u64,
     /// Address space of the child in bytes.
     pub memory_bytes: u64,
     /// Processor time of the child in seconds.
@@ -151,6 +153,7 @@ impl Default for Limits {
         Self {
             file_bytes: 512 * MIB,
             text_bytes: 16 * MIB,
+            inflated_bytes: 256 * MIB,
             memory_bytes: 1536 * MIB,
             cpu_seconds: 90,
             wall: Duration::from_secs(120),

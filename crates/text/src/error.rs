@@ -7,7 +7,8 @@ use protocol::{ErrorClass, TaskError};
 use serde::{Deserialize, Serialize};
 
 /// What can be read, as a person is told.
-const READABLE: &str = "PDF, plain text and Markdown";
+const READABLE: &str = "PDF, Word (.docx), Excel (.xlsx), PowerPoint (.pptx), OpenDocument (.odt, .ods), HTML, e-mail (.eml), PNG, JPEG, TIFF, \
+     GIF, BMP, WebP, CSV, Markdown and plain text";
 
 /// Why a document could not be read. Travels from the child to its parent as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub enum Protection {
     /// Something other than a password: a certificate, a rights service.
     #[error("it is not protected by a password but by a scheme that cannot be opened here")]
     UnknownScheme,
+    /// A password, of a kind of file that is not opened with one.
+    #[error("it has a password, and only PDF files are opened with theirs; save it without")]
+    PasswordUnused,
 }
 
 /// A limit that was reached.
@@ -139,6 +143,18 @@ pub enum Limit {
     /// [`crate::Limits::output_bytes`]
     #[error("its text with positions takes more than {0} bytes")]
     OutputBytes(u64),
+    /// [`crate::Limits::inflated_bytes`]
+    #[error("what is compressed in it takes more than {0} bytes")]
+    InflatedBytes(u64),
+    /// Entries of an archive.
+    #[error("it is an archive of more than {0} files")]
+    Entries(u32),
+    /// Elements within each other.
+    #[error("its parts are nested deeper than {0} levels")]
+    Depth(u32),
+    /// Pixels of a picture, counted as they are stored.
+    #[error("it is a picture of more than {0} pixels")]
+    Pixels(u64),
 }
 
 impl Error {

@@ -7,12 +7,40 @@ use crate::pages::Pages;
 use crate::picture::{Picture, Wish};
 use crate::wire::Summary;
 
+mod archive;
+mod csv;
+mod docx;
+mod email;
+mod encoding;
+mod flow;
+mod grid;
+mod html;
+mod opendocument;
+mod package;
 mod pdf;
 mod plain;
+mod pptx;
+mod raster;
 mod unreadable;
+mod wrap;
+mod xlsx;
+mod xml;
+
+pub(crate) use archive::Budget;
 
 /// Who is asked, in this order, whether a document is theirs.
-static READERS: [&dyn Reader; 2] = [&pdf::Pdf, &plain::Plain];
+static READERS: &[&dyn Reader] = &[
+    &pdf::Pdf,
+    &docx::Docx,
+    &xlsx::Xlsx,
+    &pptx::Pptx,
+    &opendocument::OpenDocument,
+    &raster::Raster,
+    &email::Email,
+    &html::Html,
+    &csv::Csv,
+    &plain::Plain,
+];
 
 /// Reads one kind of document. Runs in the child, within its limits: whatever is allocated or computed here is held to
 /// them, and a panic or a crash is this document's error.
@@ -117,6 +145,11 @@ mod tests {
         assert_eq!(media_type(b"# Title", "a.MD"), Ok("text/markdown"));
         assert_eq!(media_type(b"BMW, Munich", "a"), Ok("text/plain"));
         assert_eq!(media_type(b"\xff\xfea\0", "a.txt"), Ok("text/plain"));
+        assert_eq!(media_type(b"\xff\xd8\xff\xe0", "a.png"), Ok("image/jpeg"));
+        assert_eq!(media_type(b"<!doctype html><p>", "a.txt"), Ok("text/html"));
+        assert_eq!(media_type(b"a;b", "a.csv"), Ok("text/csv"));
+        assert_eq!(media_type(b"From: a\nTo: b\nSubject: c\n\n", "a"), Ok("message/rfc822"));
+        assert_eq!(media_type(b"PK\x03\x04....", "a.docx").err(), None);
         assert_eq!(media_type(b"", "a.txt"), Err(Error::Empty));
     }
 
@@ -126,7 +159,7 @@ mod tests {
             Some(Error::Unsupported { looks_like }) => looks_like,
             other => other.map(|other| other.code().to_owned()).unwrap_or_default(),
         };
-        assert_eq!(looks_like(b"GIF89a....", "scan.pdf"), "a GIF image");
+        assert_eq!(looks_like(b"{\\rtf1 text}", "scan.pdf"), "an RTF document");
         assert_eq!(looks_like(b"PK\x03\x04....", "a.zip"), "a ZIP archive");
         assert_eq!(looks_like(b"\0\x01\x02", "a.txt"), "of an unknown binary kind");
         assert_eq!(looks_like(b"not a header", "a.pdf"), "file_corrupt");

@@ -4,6 +4,7 @@ use protocol::document::{Line, Page, PageFailure};
 
 use crate::config::Limits;
 use crate::error::{Error, Limit};
+use crate::formats::Budget;
 use crate::range::PageRange;
 use crate::wire::{Said, Scan, Summary};
 
@@ -29,12 +30,19 @@ pub(crate) struct Pages<'a> {
     hear: &'a mut Hear<'a>,
     words: usize,
     bytes: usize,
+    budget: Budget,
+    /// What is being read is part of a larger document, whose pages before it are so many, and is called so.
+    within: Option<(u32, String)>,
+    /// The highest number of a page that there is.
+    last: u32,
     summary: Summary,
 }
 
 impl<'a> Pages<'a> {
     pub(crate) fn new(limits: &'a Limits, wanted: Option<&'a PageRange>, from: u32, hear: &'a mut Hear<'a>) -> Self {
-        Self { limits, wanted, from, hear, words: 0, bytes: 0, summary: Summary::default() }
+        let budget = Budget::new(limits.inflated_bytes);
+        let summary = Summary::default();
+        Self { limits, wanted, from, hear, words: 0, bytes: 0, budget, within: None, last: 0, summary }
     }
 
     /// What one document may cost.
@@ -42,22 +50,54 @@ impl<'a> Pages<'a> {
         self.limits
     }
 
+    /// What may still be inflated.
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
+    /// Has a part of the document read by whoever reads such parts, which knows nothing of the pages before it: they are
+    /// numbered on, and its warnings say whose they are.
+    pub(crate) fn part(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        let outer = self.within.take();
+        let whole = outer.as_ref().map_or_else(|| name.to_owned(), |(_, outer)| format!("{outer}: {name}"));
+        self.within = Some((self.last, whole));
+        let outcome = read(self);
+        self.within = outer;
+        outcome
+    }
+
+    /// The number that the last page has so far, in the whole document.
+    pub(crate) const fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// What number a page has in the whole document.
+    fn numbered(&self, number: u32) -> u32 {
+        self.within.as_ref().map_or(number, |(before, _)| before.saturating_add(number))
+    }
+
+    fn note(&mut self, number: u32) -> Result<(), Error> {
+        self.last = self.last.max(number);
+        if number > self.limits.pages { Err(Limit::Pages(self.limits.pages).into()) } else { Ok(()) }
+    }
+
     /// Says how many pages there are, by a reader that can begin with any of them: it is then asked to go on behind a page
     /// that it fell over.
     pub(crate) fn count(&mut self, pages: u32) -> Result<(), Error> {
-        if pages > self.limits.pages {
-            return Err(Limit::Pages(self.limits.pages).into());
-        }
-        (self.hear)(Said::Count(pages))
+        self.note(self.numbered(pages))?;
+        // Of a part this is not known of the whole.
+        if self.within.is_some() { Ok(()) } else { (self.hear)(Said::Count(pages)) }
     }
 
     /// Whether a page is to be read.
     pub(crate) fn wants(&self, number: u32) -> bool {
+        let number = self.numbered(number);
         number >= self.from && self.wanted.is_none_or(|wanted| wanted.holds(number))
     }
 
     /// Says that a page is being read, so that the parent knows where an end came.
     pub(crate) fn begin(&mut self, number: u32) -> Result<(), Error> {
+        let number = self.numbered(number);
         (self.hear)(Said::Begin(number))
     }
 
@@ -71,14 +111,13 @@ impl<'a> Pages<'a> {
         self.take(page, Some(why))
     }
 
-    fn take(&mut self, page: Page, scan: Option<Scan>) -> Result<(), Error> {
-        let number = page.number;
-        if number > self.limits.pages {
-            return Err(Limit::Pages(self.limits.pages).into());
-        }
-        if !self.wants(number) {
+    fn take(&mut self, mut page: Page, scan: Option<Scan>) -> Result<(), Error> {
+        let number = self.numbered(page.number);
+        self.note(number)?;
+        if !self.wants(page.number) {
             return Ok(());
         }
+        page.number = number;
         self.words += page.lines.iter().map(|line| line.words.len()).sum::<usize>();
         self.bytes += page.lines.iter().map(weight).sum::<usize>();
         let too_much = |limit| Err(Error::TooComplex { limit, page: Some(number) });
@@ -92,7 +131,9 @@ impl<'a> Pages<'a> {
     }
 
     /// Takes a page that cannot be read; `page` has its number and, if known, its size.
-    pub(crate) fn fail(&mut self, page: Page, error: &Error) -> Result<(), Error> {
+    pub(crate) fn fail(&mut self, mut page: Page, error: &Error) -> Result<(), Error> {
+        page.number = self.numbered(page.number);
+        self.note(page.number)?;
         let failure = PageFailure { page: page.number, code: error.code().to_owned(), message: error.to_string() };
         (self.hear)(Said::Failed { page: Box::new(page), failure })
     }
@@ -101,7 +142,9 @@ impl<'a> Pages<'a> {
     pub(crate) fn warn(&mut self, sentence: impl Into<String>) {
         const MOST: usize = 100;
         if self.summary.warnings.len() < MOST {
-            self.summary.warnings.push(sentence.into());
+            let sentence = sentence.into();
+            let named = self.within.as_ref().map(|(_, name)| format!("{name}: {sentence}"));
+            self.summary.warnings.push(named.unwrap_or(sentence));
         }
     }
 

@@ -116,7 +116,8 @@ fn config() -> Config {
 /// The documents to be damaged: those of this repository and those of a folder.
 fn documents() -> Vec<(String, Vec<u8>)> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folders = [repository.join("examples"), repository.join("crates/text/tests/fixtures")];
+    let folders = ["examples", "crates/text/tests/fixtures", "crates/text/tests/formats/fixtures"];
+    let folders = folders.map(|folder| repository.join(folder));
     let named = variable("FLOTILLA_FUZZ_DOCUMENTS").map(PathBuf::from);
     let mut paths: Vec<PathBuf> = folders.into_iter().chain(named).flat_map(|folder| listed(&folder)).collect();
     paths.sort();

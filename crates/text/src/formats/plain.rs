@@ -1,22 +1,13 @@
 //! Plain text and Markdown, set on a fixed grid so that they have positions like everything else.
 
-use std::borrow::Cow;
+use protocol::document::{Document, Line, Page};
 
-use protocol::document::{BBox, Document, Line, Page, Word};
-
-use super::{File, Reader, looks_like_text, unreadable};
+use super::encoding::{self, decode};
+use super::grid::{LINES, expand, line, x, y};
+use super::{File, Reader, unreadable};
 use crate::error::{Error, Limit};
 use crate::pages::{LONGEST_WORD, Pages};
 use crate::unicode::normalise;
-
-/// Width of a character in points.
-const ADVANCE: f32 = 6.0;
-
-/// Height of a line in points.
-const LINE_HEIGHT: f32 = 12.0;
-
-/// Lines on a page that no form feed ends earlier.
-const LINES: usize = 60;
 
 /// Columns of a page whose lines are no longer than that.
 const COLUMNS: usize = 80;
@@ -24,15 +15,6 @@ const COLUMNS: usize = 80;
 /// A longer line, in characters, goes on in the next, so that a file without line ends has lines all the same. Paragraphs
 /// on one line stay whole.
 const LONGEST_LINE: usize = LONGEST_WORD;
-
-/// A tab goes to the next multiple of so many columns.
-const TAB: usize = 8;
-
-/// What Windows-1252 has where ISO 8859-1 has control characters (0x80–0x9f).
-const WINDOWS_1252: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
-    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-];
 
 /// Reads what is text already.
 pub(super) struct Plain;
@@ -43,8 +25,10 @@ impl Reader for Plain {
     }
 
     fn recognise(&self, file: &File<'_>) -> Option<&'static str> {
-        let is_text = looks_like_text(file.head());
-        if !is_text || unreadable::signature(file.head()).is_some() || unreadable::no_text(file).is_some() {
+        if !encoding::is_text(file.head())
+            || unreadable::signature(file.head()).is_some()
+            || unreadable::no_text(file).is_some()
+        {
             return None;
         }
         Some(if matches!(file.extension().as_str(), "md" | "markdown") { "text/markdown" } else { "text/plain" })
@@ -55,32 +39,7 @@ impl Reader for Plain {
         if file.bytes.len() as u64 > most {
             return Err(Limit::FileBytes(most).into());
         }
-        set(&decode(file.bytes), pages)
-    }
-}
-
-/// UTF-8 or, marked as such, UTF-16; what is neither is taken for Windows-1252, in which everything is text.
-fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (pairs, _) = bytes.as_chunks::<2>();
-        let characters = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
-        characters.map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
-    };
-    if let Some(rest) = bytes.strip_prefix(b"\xff\xfe") {
-        return Cow::Owned(utf16(rest, u16::from_le_bytes));
-    }
-    if let Some(rest) = bytes.strip_prefix(b"\xfe\xff") {
-        return Cow::Owned(utf16(rest, u16::from_be_bytes));
-    }
-    match str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => bytes
-            .iter()
-            .map(|byte| match byte {
-                0x80..=0x9f => WINDOWS_1252[usize::from(byte - 0x80)],
-                _ => char::from(*byte),
-            })
-            .collect(),
+        set(&decode(file.bytes, None), pages)
     }
 }
 
@@ -125,50 +84,10 @@ fn page<'a>(number: u32, lines: impl Iterator<Item = &'a str>) -> Page {
     Page { number, width: longest, height: y(LINES), lines, ..Page::default() }
 }
 
-fn line(row: usize, text: &str) -> Line {
-    let mut words: Vec<Word> = Vec::new();
-    let mut is_within = false;
-    for (column, character) in text.chars().enumerate() {
-        let bbox = BBox::new(x(column), y(row), x(column + 1), y(row + 1));
-        match words.last_mut() {
-            _ if character.is_whitespace() => {}
-            Some(word) if is_within => {
-                word.text.push(character);
-                word.bbox = word.bbox.union(bbox);
-            }
-            _ => words.push(Word::new(character.to_string(), bbox)),
-        }
-        is_within = !character.is_whitespace();
-    }
-    let blank = BBox::new(0.0, y(row), 0.0, y(row + 1));
-    let bbox = BBox::around(words.iter().map(|word| word.bbox)).unwrap_or(blank);
-    Line { text: text.to_owned(), bbox, words }
-}
-
-/// The line with spaces instead of tabs, without control characters, and without white space at its end.
-fn expand(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut length = 0;
-    for character in line.trim_end().chars().filter(|character| *character == '\t' || !character.is_control()) {
-        let (character, count) = if character == '\t' { (' ', TAB - length % TAB) } else { (character, 1) };
-        text.extend(std::iter::repeat_n(character, count));
-        length += count;
-    }
-    text
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer columns than an f32 counts exactly")]
-fn x(column: usize) -> f32 {
-    column as f32 * ADVANCE
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer lines than an f32 counts exactly")]
-fn y(row: usize) -> f32 {
-    row as f32 * LINE_HEIGHT
-}
-
 #[cfg(test)]
 mod tests {
+    use protocol::document::{BBox, Word};
+
     use super::*;
     use crate::config::Limits;
     use crate::wire::Said;
@@ -242,13 +161,5 @@ mod tests {
         assert_eq!(limit(&"a ".repeat(101), &limits), Limit::Words(100));
         assert_eq!(limit(&"a".repeat(9_000), &limits), Limit::OutputBytes(10_000));
         assert!(pages(&"a ".repeat(100), &limits).is_ok());
-    }
-
-    #[test]
-    fn encodings_are_told_apart() {
-        let utf16: Vec<u8> = "\u{feff}5 €".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(decode(&utf16), "5 €");
-        assert_eq!(decode("\u{feff}5 €".as_bytes()), "5 €");
-        assert_eq!(decode(b"5 \x80 f\xfcr"), "5 € für");
     }
 }

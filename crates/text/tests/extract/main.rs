@@ -189,12 +189,13 @@ async fn what_cannot_be_read_is_a_named_permanent_error() {
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 10 10] >>".to_vec(),
     ]);
-    let cases: [(&str, &[u8], &str); 6] = [
+    let cases: [(&str, &[u8], &str); 7] = [
         ("empty.pdf", b"", "file_empty"),
         ("truncated.pdf", &invoice[..300], "file_corrupt"),
         ("no-pdf.pdf", b"hello", "file_corrupt"),
-        ("scan.png", b"\x89PNG\r\n\x1a\n0000", "file_unsupported"),
-        ("letter.docx", b"PK\x03\x04", "file_unsupported"),
+        ("scan.png", b"\x89PNG\r\n\x1a\n0000", "file_corrupt"),
+        ("letter.docx", b"PK\x03\x04", "file_corrupt"),
+        ("letter.rtf", b"{\\rtf1 text}", "file_unsupported"),
         ("form.pdf", &xfa, "file_xfa_only"),
     ];
     for (name, bytes, code) in cases {
