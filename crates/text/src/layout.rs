@@ -143,7 +143,16 @@ pub(crate) struct Laid {
 
 /// Lays out a page: its lines, the order in which they are read where that is another one, and its tables.
 pub(crate) fn page(marks: Vec<Mark>, rules: &[Rule]) -> Laid {
-    let directions = by_direction(marks);
+    laid(by_direction(marks), rules)
+}
+
+/// The same for upright words, each with its baseline.
+pub(crate) fn page_of_words(words: Vec<(Word, f32)>) -> Laid {
+    let fragments = words.into_iter().map(|(word, baseline)| Fragment::of_word(word, baseline)).collect();
+    laid(vec![(Direction(0), lines_of_direction(fragments))], &[])
+}
+
+fn laid(directions: Vec<(Direction, Vec<Line>)>, rules: &[Rule]) -> Laid {
     let Some(&(direction, ref first)) = directions.first() else { return Laid::default() };
     let (mut blocks, mut tables) = (Vec::new(), Vec::new());
     // Text that runs along no side of the page is a stamp, and what else runs in other directions stands beside it.
@@ -177,11 +186,6 @@ fn by_direction(mut marks: Vec<Mark>) -> Vec<(Direction, Vec<Line>)> {
     directions
         .sort_by_key(|(_, fragments)| Reverse(fragments.iter().map(|fragment| fragment.text.len()).sum::<usize>()));
     directions.into_iter().map(|(direction, fragments)| (direction, lines_of_direction(fragments))).collect()
-}
-
-/// The lines of a page of upright words, each with its baseline.
-pub(crate) fn lines_of_words(words: Vec<(Word, f32)>) -> Vec<Line> {
-    lines_of_direction(words.into_iter().map(|(word, baseline)| Fragment::of_word(word, baseline)).collect())
 }
 
 fn lines_of_direction(fragments: Vec<Fragment>) -> Vec<Line> {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use protocol::document::{BBox, Line, Origin, Page, Word};
+use protocol::document::{BBox, Origin, Page, Word};
 use tokio::sync::OnceCell;
 
 use self::scripts::Orientation;
@@ -15,7 +15,7 @@ use self::tesseract::Tesseract;
 use self::tsv::Found;
 use crate::config::{ChildCommand, Ocr, find_tesseract};
 use crate::error::Error;
-use crate::layout;
+use crate::layout::{self, Laid};
 use crate::picture::{Picture, Placement, Wish};
 
 pub(crate) mod launch;
@@ -40,7 +40,7 @@ pub(crate) struct Recogniser {
 
 /// What was recognised on a page.
 pub(crate) struct Recognised {
-    pub(crate) lines: Vec<Line>,
+    pub(crate) laid: Laid,
     /// How surely, from 0 to 1.
     pub(crate) confidence: f32,
     /// What a person should know.
@@ -144,11 +144,11 @@ async fn attempt(tesseract: &Tesseract, picture: &Picture, page: u32, data: &str
 
 fn recognised(attempt: Attempt, advice: Option<String>) -> Recognised {
     let confidence = attempt.confidence();
-    Recognised { lines: lines(&attempt), confidence, advice }
+    Recognised { laid: laid(&attempt), confidence, advice }
 }
 
-/// The lines as they lie on the upright, straightened picture, with boxes as on the page.
-fn lines(Attempt { placement, words }: &Attempt) -> Vec<Line> {
+/// The page as the upright, straightened picture is laid out, with boxes as on the page.
+fn laid(Attempt { placement, words }: &Attempt) -> Laid {
     // The layout is that of the picture, whose lines are level; in points, as all layout.
     let scale = 72.0 / placement.dpi();
     let on_picture = |[x0, y0, x1, y1]: [f32; 4]| BBox::new(x0 * scale, y0 * scale, x1 * scale, y1 * scale);
@@ -157,14 +157,23 @@ fn lines(Attempt { placement, words }: &Attempt) -> Vec<Line> {
         let placed = Word { text: word.text.clone(), bbox: on_picture(word.edges), confidence };
         (placed, baseline(words, word.line) * scale)
     });
-    let mut lines = layout::lines_of_words(placed.collect());
-    for line in &mut lines {
+    let mut laid = layout::page_of_words(placed.collect());
+    for line in &mut laid.lines {
         for word in &mut line.words {
             word.bbox = on_page(placement, word.bbox, scale);
         }
         line.bbox = BBox::around(line.words.iter().map(|word| word.bbox)).unwrap_or(line.bbox);
     }
-    lines
+    for block in &mut laid.blocks {
+        block.bbox = on_page(placement, block.bbox, scale);
+    }
+    for table in &mut laid.tables {
+        table.bbox = on_page(placement, table.bbox, scale);
+        for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
+            cell.bbox = on_page(placement, cell.bbox, scale);
+        }
+    }
+    laid
 }
 
 /// Where the words of a line stand: most of them have no letter that goes below.
@@ -181,8 +190,8 @@ fn on_page(placement: &Placement, bbox: BBox, scale: f32) -> BBox {
 }
 
 /// The page with what was recognised on it instead of what was read.
-pub(crate) fn applied(page: Page, recognised: Vec<Line>) -> Page {
-    Page { lines: recognised, origin: Origin::Ocr, blocks: Vec::new(), tables: Vec::new(), ..page }
+pub(crate) fn applied(page: Page, Laid { lines, blocks, tables }: Laid) -> Page {
+    Page { lines, blocks, tables, origin: Origin::Ocr, ..page }
 }
 
 /// Shared by everything that reads pictures for one extractor.

@@ -29,7 +29,8 @@ impl X2Text for Builtin {
     }
 
     async fn read(&self, order: &Order<'_>) -> Result<Step, Error> {
-        let extracted = self.extractor.extract(&order.original.source().await.map_err(Error::Store)?).await?;
+        let source = order.original.source().await.map_err(Error::Store)?;
+        let extracted = self.extractor.extract_telling(&source, order.tell).await?;
         Ok(Step::Done(Reading { is_whole: extracted.document.failures.is_empty(), extracted }))
     }
 }

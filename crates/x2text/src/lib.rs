@@ -57,6 +57,8 @@ pub struct Order<'a> {
     pub content: &'a str,
     /// What the reader handed out when it last said to come back; null at first.
     pub state: &'a Value,
+    /// Hears how many of how many pages are done, by a reader that knows.
+    pub tell: &'a (dyn Fn(u32, u32) + Send + Sync),
     /// Where it keeps what it must not forget. The same in every attempt, and nobody else's.
     pub shelf: &'a dyn Shelf,
 }

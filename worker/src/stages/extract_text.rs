@@ -66,7 +66,10 @@ impl Handle<ExtractText> for Handler {
             return delivered(ctx, request, Entry { document, extractor, warnings }, 0).await;
         }
         let shelf = Folder { objects, key: ctx.key("x2text") };
-        let order = Order { original: &document, content: &content, state: &state, shelf: &shelf };
+        let tell = |done: u32, all: u32| {
+            ctx.progress(done.into(), all.into(), format!("{done} of {all} page(s): scans take seconds each"));
+        };
+        let order = Order { original: &document, content: &content, state: &state, tell: &tell, shelf: &shelf };
         let reading = match reader.read(&order).await {
             Ok(Step::Done(reading)) => reading,
             Ok(Step::Wait { after, state, note }) => {

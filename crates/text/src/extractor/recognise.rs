@@ -21,7 +21,7 @@ pub(super) async fn pictures(
     extractor: &Extractor,
     source: &Source,
     mut reading: Reading,
-    tell: &impl Fn(u32, u32),
+    tell: &(impl Fn(u32, u32) + Send + Sync),
 ) -> Result<Reading, Error> {
     let all = u32::try_from(reading.pages.len()).unwrap_or(u32::MAX);
     let waiting = waiting(&reading, extractor.config.ocr.mode);
@@ -90,17 +90,18 @@ impl Notes {
         match outcome {
             // A document that has no pictures had its text asked for a second time: it has the first.
             Err(Error::NoPicture { .. }) if scan.is_none() => {}
-            Ok(Recognised { lines, confidence, advice }) => {
+            Ok(Recognised { laid, confidence, advice }) => {
+                let is_blank = laid.lines.is_empty();
                 self.recognised = true;
                 reading.summary.warnings.extend(advice);
-                if lines.is_empty() {
+                if is_blank {
                     self.blank.push(number);
                 } else if confidence < DOUBTFUL {
                     self.doubtful.push((number, confidence));
                 }
                 // Text that cannot be trusted is still more than nothing.
-                if !lines.is_empty() || page.lines.is_empty() {
-                    *page = ocr::applied(std::mem::take(page), lines);
+                if !is_blank || page.lines.is_empty() {
+                    *page = ocr::applied(std::mem::take(page), laid);
                 }
             }
             Err(error) => {
