@@ -18,6 +18,15 @@ const WORD_OVERHEAD: usize = 56;
 /// What a line takes in the answer besides its text and words.
 const LINE_OVERHEAD: usize = 64;
 
+/// What a block takes in the answer besides its spans.
+const BLOCK_OVERHEAD: usize = 60;
+
+/// What a span takes in the answer.
+const SPAN_SIZE: usize = 12;
+
+/// What a cell takes in the answer besides its text.
+const CELL_OVERHEAD: usize = 90;
+
 /// Hears what a child has to say, in the order in which it says it.
 pub(crate) type Hear<'a> = dyn FnMut(Said) -> Result<(), Error> + 'a;
 
@@ -119,7 +128,7 @@ impl<'a> Pages<'a> {
         }
         page.number = number;
         self.words += page.lines.iter().map(|line| line.words.len()).sum::<usize>();
-        self.bytes += page.lines.iter().map(weight).sum::<usize>();
+        self.bytes += page.lines.iter().map(weight).sum::<usize>() + weight_of_views(&page);
         let too_much = |limit| Err(Error::TooComplex { limit, page: Some(number) });
         if self.words > self.limits.words as usize {
             return too_much(Limit::Words(self.limits.words));
@@ -152,6 +161,13 @@ impl<'a> Pages<'a> {
     pub(crate) fn summary(self, reader: &str, media_type: &str) -> Summary {
         Summary { reader: reader.to_owned(), media_type: media_type.to_owned(), ..self.summary }
     }
+}
+
+/// About how many bytes the reading order and the tables of a page take in the answer.
+fn weight_of_views(page: &Page) -> usize {
+    let blocks = page.blocks.iter().map(|block| BLOCK_OVERHEAD + block.spans.len() * SPAN_SIZE).sum::<usize>();
+    let cells = page.tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.cells);
+    blocks + cells.map(|cell| CELL_OVERHEAD + cell.text.len()).sum::<usize>()
 }
 
 /// About how many bytes a line takes in the answer.

@@ -45,10 +45,15 @@ pub(super) fn rows(mut fragments: Vec<Fragment>) -> Vec<Vec<Fragment>> {
 fn put_down_notes(rows: &mut [Vec<Fragment>]) {
     /// The line that a note stands in is one of the next.
     const NEXT: usize = 3;
+    /// No line of any page has more words; each may be compared with each.
+    const LONGEST_ROW: usize = 1_000;
     for index in 1..rows.len() {
         let (above, below) = rows.split_at_mut(index);
         let row = &mut below[0];
-        for raised in above.iter_mut().rev().take(NEXT) {
+        if row.len() > LONGEST_ROW {
+            continue;
+        }
+        for raised in above.iter_mut().rev().take(NEXT).filter(|raised| raised.len() <= LONGEST_ROW) {
             let mut moved: Vec<Fragment> = raised.extract_if(.., |note| stands_in(note, row)).collect();
             row.append(&mut moved);
         }

@@ -158,6 +158,26 @@ async fn white_text_on_something_darker_is_read() {
 }
 
 #[tokio::test]
+async fn text_in_a_gradient_is_seen_although_its_colour_is_not_known() {
+    let shading = "<< /ShadingType 2 /ColorSpace /DeviceRGB /Coords [0 0 400 0] /Extend [true true] \
+                   /Function << /FunctionType 2 /Domain [0 1] /C0 [1 0 0] /C1 [0 0 1] /N 1 >> >>";
+    let page = format!(
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 400] /Contents 4 0 R /Resources << /Font << /F 5 0 R >> \
+         /Pattern << /P << /Type /Pattern /PatternType 2 /Shading {shading} >> >> >> >>"
+    );
+    let content = text(40, 300, "Plain") + "/Pattern cs /P scn " + &text(40, 200, "Colourful");
+    let bytes = pdf::file(&[
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
+        page.into_bytes(),
+        pdf::stream("", content.as_bytes()),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier >>".to_vec(),
+    ]);
+    let Extracted { document, warnings, .. } = read("a.pdf", &bytes).await.unwrap();
+    assert_eq!((lines(&document), warnings.len()), (vec!["Plain", "Colourful"], 0));
+}
+
+#[tokio::test]
 async fn hidden_text_is_read_where_there_is_no_other() {
     let Extracted { document, warnings, .. } = page_of(&format!("BT 3 Tr ET {}", text(40, 200, "all there is"))).await;
     assert_eq!((lines(&document), warnings.len()), (vec!["all there is"], 0));

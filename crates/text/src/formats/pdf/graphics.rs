@@ -12,6 +12,9 @@ const MOST_OBJECTS: u32 = 20_000;
 /// No more rules of a page are collected.
 const MOST_RULES: usize = 4_000;
 
+/// No more filled areas and images of a page are remembered: each character may be looked for in all of them.
+const MOST_AREAS: usize = 1_000;
+
 /// Forms within forms are looked into so deep.
 const DEEPEST: u32 = 6;
 
@@ -36,8 +39,6 @@ pub(super) struct Graphics {
     pub(super) filled: Vec<BBox>,
     /// Where images are.
     pub(super) images: Vec<BBox>,
-    /// Whether there is more than was looked at, so that a place may be filled although it is not in the list.
-    pub(super) is_partial: bool,
     looked_at: u32,
 }
 
@@ -66,26 +67,28 @@ impl Graphics {
     fn look_at(&mut self, object: &PdfPageObject<'_>, frame: &Frame, outer: Matrix, depth: u32) -> bool {
         self.looked_at += 1;
         if self.looked_at > MOST_OBJECTS || self.rules.len() > MOST_RULES {
-            self.is_partial = true;
             return false;
         }
         match object {
             PdfPageObject::Path(path) => self.take_path(path, frame, outer),
             PdfPageObject::Image(image) => {
-                if let Ok(matrix) = image.matrix() {
+                if self.images.len() < MOST_AREAS
+                    && let Ok(matrix) = image.matrix()
+                {
                     // An image is the unit square, placed.
                     let matrix = Matrix::of(matrix).then(outer);
                     let corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)];
                     self.images.extend(around(corners.map(|corner| matrix.apply(frame, corner))));
                 }
             }
-            PdfPageObject::Shading(_) => self.is_partial = true,
             PdfPageObject::XObjectForm(form) if depth < DEEPEST => {
                 let inner = form.matrix().map_or(outer, |matrix| Matrix::of(matrix).then(outer));
                 return form.iter().all(|object| self.look_at(&object, frame, inner, depth + 1));
             }
-            PdfPageObject::XObjectForm(_) => self.is_partial = true,
-            PdfPageObject::Text(_) | PdfPageObject::Unsupported(_) => {}
+            PdfPageObject::XObjectForm(_)
+            | PdfPageObject::Text(_)
+            | PdfPageObject::Shading(_)
+            | PdfPageObject::Unsupported(_) => {}
         }
         true
     }
@@ -99,11 +102,7 @@ impl Graphics {
         let (is_filled, is_stroked) =
             (is_filled && is_seen(path.fill_color()), is_stroked && is_seen(path.stroke_color()));
         let segments = path.segments();
-        if !(is_filled || is_stroked) {
-            return;
-        }
-        if segments.len() > MOST_POINTS {
-            self.is_partial |= is_filled;
+        if !(is_filled || is_stroked) || segments.len() > MOST_POINTS {
             return;
         }
         let matrix = path.matrix().map_or(outer, |matrix| Matrix::of(matrix).then(outer));
@@ -128,7 +127,7 @@ impl Graphics {
     /// Takes in an outline: its own edges if it is stroked, else those of the rectangle that it fills.
     fn take_outline(&mut self, outline: &[(f32, f32)], is_filled: bool, is_stroked: bool) {
         let Some(bbox) = around(outline.iter().copied()) else { return };
-        if is_filled {
+        if is_filled && self.filled.len() < MOST_AREAS {
             self.filled.push(bbox);
         }
         if is_stroked {

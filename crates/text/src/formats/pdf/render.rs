@@ -46,6 +46,8 @@ pub(super) fn raster(page: &PdfPage<'_>) -> Option<Raster> {
     #[expect(clippy::cast_possible_truncation, reason = "bounded by the number of pixels")]
     let pixels = |points: f32| ((points * scale).round() as i32).max(1);
     let config = PdfRenderConfig::new().set_fixed_size(pixels(width), pixels(height)).use_grayscale_rendering(true);
+    // Shrinking images well takes longer than all the rest.
+    let config = config.set_image_smoothing(false).set_path_smoothing(false);
     let bitmap = page.render_with_config(&config).ok()?;
     let pixels = bitmap.as_rgba_bytes().chunks_exact(4).map(|pixel| pixel[0]).collect();
     Some(Raster { scale, width: usize::try_from(bitmap.width()).ok()?, pixels })
