@@ -237,7 +237,7 @@ async fn a_document_that_cannot_be_read_is_a_422_with_its_reason_whenever_it_is_
     let (status, refused) = server.call(Method::POST, "/extract", body, &[("content-type", kind)]).await;
     let ended = ended(&server, &refused["payload"]).await;
 
-    assert_eq!((status.as_u16(), &refused["payload"]["code"]), (422, &json!("file_unsupported")), "{refused}");
+    assert_eq!((status.as_u16(), &refused["payload"]["code"]), (422, &json!("file_corrupt")), "{refused}");
     assert_eq!((&ended["status"], &ended["error"]), (&json!("failed"), &refused["error"]));
 }
 

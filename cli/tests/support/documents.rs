@@ -94,7 +94,7 @@ fn every_broken_document_is_a_named_error_and_exit_code_1() {
     let cases: [(&str, &[u8], &str); 5] = [
         ("empty.pdf", b"", "file_empty"),
         ("header-only.pdf", b"%PDF-1.7\n", "file_corrupt"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "file_unsupported"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "file_corrupt"),
         ("archive.zip", b"PK\x03\x04\x14\0\0\0", "file_unsupported"),
         ("truncated.pdf", &whole[..200], "file_corrupt"),
     ];

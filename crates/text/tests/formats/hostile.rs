@@ -120,6 +120,10 @@ async fn broken_files_say_what_is_broken() {
     assert!(error.to_string().contains("word/document.xml is no XML at byte"), "{error}");
     let error = read("a.docx", b"no archive").await.unwrap_err();
     assert_eq!(error.code(), "file_corrupt");
+    for cut in [&b"\x89PNG\r\n\x1a\n"[..], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0", b"II*\0"] {
+        let error = read("a", cut).await.unwrap_err();
+        assert_eq!(error.code(), "file_corrupt", "{cut:?}: {error}");
+    }
     for (name, least) in [("scan.png", 8), ("turned.jpg", 3), ("fax.tif", 8), ("palette.gif", 6), ("small.webp", 12)] {
         let whole = fixture(name);
         for length in [least, least + 10, whole.len() / 2] {
