@@ -76,7 +76,7 @@ pub async fn measure(wanted: &Wanted) -> anyhow::Result<Measured> {
     for engine in Engine::OF_TEXT {
         runs.push(Run::of(engine, &paths, &places).await?);
     }
-    let quality = quality::measured(&documents, &runs);
+    let quality = quality::measured(&documents, &runs, &places).await?;
     let rendered = match wanted.rendered {
         0 => None,
         count => Some(ocr::measured(&documents, &runs, count, &places).await?),

@@ -28,7 +28,7 @@ pub enum Engine {
     Pdfminer,
     /// MuPDF in Python.
     Pymupdf,
-    /// The extractor of this project, with the boxes of words.
+    /// The extractor of this project, which also recognises pages that have no text, with the boxes of words.
     OursBoxes,
     /// tesseract's program, with the boxes of words.
     Tesseract,

@@ -1,18 +1,29 @@
 //! How good the text is: the words of each engine beside those that poppler, PDFium and MuPDF agree on.
+//!
+//! Whoever is a part of the reference is like it in its own mistakes, too; so everybody is also held to those two that it is
+//! not made of.
 
 use std::collections::BTreeMap;
 
+use protocol::document::{Document as Pages, Origin};
 use serde::Serialize;
 
 use super::corpus::Document;
 use super::engine::{Engine, FailureKind};
 use super::score::{Bag, consensus, f1, mean, order, words};
-use super::session::Run;
+use super::session::{Places, Run};
 
 /// What the consensus is made of.
 const OF_THREE: [Engine; 3] = [Engine::Pdftotext, Engine::Pymupdf, Engine::Pypdfium2];
 
-/// The same without PDFium, which ours is made with.
+/// Two of them, and who is held to these: ours reads with PDFium.
+const PAIRS: [([Engine; 2], &[Engine]); 3] = [
+    (NEUTRAL, &[Engine::Ours, Engine::OursShared, Engine::OursBoxes, Engine::Pypdfium2, Engine::Pdfminer]),
+    ([Engine::Pymupdf, Engine::Pypdfium2], &[Engine::Pdftotext, Engine::PdftotextLayout]),
+    ([Engine::Pdftotext, Engine::Pypdfium2], &[Engine::Pymupdf]),
+];
+
+/// The two that ours is not made of.
 const NEUTRAL: [Engine; 2] = [Engine::Pdftotext, Engine::Pymupdf];
 
 /// A document with fewer words says little about who reads well.
@@ -31,6 +42,8 @@ pub struct Quality {
     pub rows: Vec<Row>,
     /// Documents that no quality was measured on, and why.
     pub left_out: Vec<LeftOut>,
+    /// Documents that were measured in which ours recognised pages although they have text that others read, and how many.
+    pub recognised: Vec<(String, usize)>,
 }
 
 /// A text of an engine.
@@ -42,6 +55,8 @@ pub struct Row {
     pub of_three: Scores,
     /// Against poppler and MuPDF.
     pub neutral: Scores,
+    /// Against those two of the three that it is not made of.
+    pub others: Scores,
 }
 
 /// One text against one reference.
@@ -95,40 +110,64 @@ struct Truth {
 }
 
 /// The texts that are scored: whose, their ending, their title.
-const TEXTS: [(Engine, &str, &str); 8] = [
+const TEXTS: [(Engine, &str, &str); 9] = [
     (Engine::Ours, "txt", "Flotilla, text"),
     (Engine::Ours, "prose.txt", "Flotilla, prose"),
+    (Engine::OursShared, "txt", "Flotilla, text, many documents a child"),
+    (Engine::OursBoxes, "txt", "Flotilla, text, recognising what it distrusts"),
     (Engine::Pdftotext, "txt", "pdftotext"),
     (Engine::PdftotextLayout, "txt", "pdftotext -layout"),
     (Engine::Pypdfium2, "txt", "pypdfium2"),
     (Engine::Pdfminer, "txt", "pdfminer.six"),
     (Engine::Pymupdf, "txt", "PyMuPDF (AGPL)"),
-    (Engine::OursShared, "txt", "Flotilla, text, many documents a child"),
 ];
 
 /// Scores what the engines have read.
-#[must_use]
-pub(super) fn measured(documents: &[Document], runs: &[Run]) -> Quality {
+///
+/// # Errors
+/// When ours cannot be asked once more, to recognise pages that it distrusts.
+pub(super) async fn measured(documents: &[Document], runs: &[Run], places: &Places) -> anyhow::Result<Quality> {
     let truths = |engines: &[Engine]| -> Vec<Result<Truth, String>> {
         (0..documents.len()).map(|index| truth(index, engines, runs)).collect()
     };
-    let (of_three, neutral) = (truths(&OF_THREE), truths(&NEUTRAL));
+    let of_three = truths(&OF_THREE);
+    let of_pairs = PAIRS.map(|(engines, held)| (truths(&engines), held));
+    let neutral = &of_pairs[0].0;
+    // Recognition takes seconds for a page, so that only what can be scored is read again.
+    let known: Vec<usize> =
+        (0..documents.len()).filter(|index| neutral[*index].is_ok() || of_three[*index].is_ok()).collect();
+    let paths: Vec<_> = known.iter().map(|index| documents[*index].path.as_path()).collect();
+    let recognising = Run::of(Engine::OursBoxes, &paths, places).await?;
+
     let row = |(engine, ending, title): &(Engine, &str, &'static str)| {
-        let run = runs.iter().find(|run| run.engine == *engine)?;
-        let texts: Vec<Vec<String>> = (0..documents.len())
-            .map(|index| run.text(index, ending).map(|text| words(&text)).unwrap_or_default())
-            .collect();
-        Some(Row {
+        let read = |index: usize| match runs.iter().find(|run| run.engine == *engine) {
+            Some(run) => run.text(index, ending),
+            None => recognising.text(known.iter().position(|known| *known == index)?, ending),
+        };
+        let read = |index| read(index).map(|text| words(&text)).unwrap_or_default();
+        let texts: Vec<Vec<String>> = (0..documents.len()).map(read).collect();
+        let others = of_pairs.iter().find(|(_, held)| held.contains(engine)).map(|(truths, _)| truths);
+        Row {
             title,
             of_three: scores(documents, &texts, &of_three),
-            neutral: scores(documents, &texts, &neutral),
-        })
+            neutral: scores(documents, &texts, neutral),
+            others: others.map(|truths| scores(documents, &texts, truths)).unwrap_or_default(),
+        }
     };
     let left_out = neutral.iter().zip(documents).filter_map(|(truth, document)| {
         let reason = truth.as_ref().err()?.clone();
         Some(LeftOut { name: document.name.clone(), reason })
     });
-    Quality { rows: TEXTS.iter().filter_map(row).collect(), left_out: left_out.collect() }
+    let recognised = known.iter().enumerate().filter_map(|(at, index)| {
+        let pages: Pages = serde_json::from_str(&recognising.text(at, "json")?).ok()?;
+        let count = pages.pages.iter().filter(|page| page.origin == Origin::Ocr).count();
+        (count > 0).then(|| (documents[*index].name.clone(), count))
+    });
+    Ok(Quality {
+        rows: TEXTS.iter().map(row).collect(),
+        left_out: left_out.collect(),
+        recognised: recognised.collect(),
+    })
 }
 
 /// What these engines say about a document; why there is no saying, otherwise.

@@ -65,7 +65,10 @@ impl Reader {
             Engine::Ours | Engine::OursShared | Engine::OursBoxes => {
                 let found = text::Config::discover().context("finding the running executable")?;
                 let documents_per_child = if engine == Engine::OursShared { DOCUMENTS_PER_CHILD } else { 1 };
-                let config = text::Config { children: 1, documents_per_child, ..found };
+                // Those that it is compared with leave scans without text.
+                let mode = if engine == Engine::OursBoxes { text::OcrMode::Auto } else { text::OcrMode::Never };
+                let ocr = text::Ocr { mode, ..found.ocr };
+                let config = text::Config { children: 1, documents_per_child, ocr, ..found };
                 Ok(Self::Ours(text::Extractor::new(config), engine))
             }
             Engine::Pdftotext | Engine::PdftotextLayout | Engine::Tesseract => {

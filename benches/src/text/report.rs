@@ -44,21 +44,22 @@ fn write_quality(text: &mut String, quality: &Quality) -> Result {
     writeln!(text, "### Words and their order\n")?;
     writeln!(
         text,
-        "| text | poppler + PDFium + MuPDF ({three} documents): F1 | order | F1 < {GOOD} | poppler + MuPDF ({two}): F1 | order | F1 < {GOOD} |"
+        "| | F1 of {three} documents, poppler + PDFium + MuPDF | order | < {GOOD} | F1 of {two}, poppler + MuPDF | order | < {GOOD} | F1 against the two others |"
     )?;
-    writeln!(text, "|---|---:|---:|---:|---:|---:|---:|")?;
+    writeln!(text, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
     for row in &quality.rows {
-        let (a, b) = (&row.of_three, &row.neutral);
+        let (a, b, c) = (&row.of_three, &row.neutral, &row.others);
         writeln!(
             text,
-            "| {} | {:.4} | {:.3} | {} | {:.4} | {:.3} | {} |",
+            "| {} | {:.4} | {:.3} | {} | {:.4} | {:.3} | {} | {:.4} |",
             row.title,
             a.f1,
             a.order,
             a.bad().len(),
             b.f1,
             b.order,
-            b.bad().len()
+            b.bad().len(),
+            c.f1
         )?;
     }
     writeln!(text)?;
@@ -70,6 +71,11 @@ fn write_quality(text: &mut String, quality: &Quality) -> Result {
             writeln!(text, "| {name} | {:.3} | {:.3} | {missing} | {surplus} |", score.f1, score.order)?;
         }
         writeln!(text)?;
+    }
+    if !quality.recognised.is_empty() {
+        let pages: usize = quality.recognised.iter().map(|(_, pages)| pages).sum();
+        let names: Vec<String> = quality.recognised.iter().map(|(name, pages)| format!("{name} ({pages})")).collect();
+        writeln!(text, "Pages of these documents that ours recognised (OCR), {pages}: {}\n", names.join(", "))?;
     }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for left_out in &quality.left_out {
