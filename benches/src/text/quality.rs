@@ -18,7 +18,7 @@ const OF_THREE: [Engine; 3] = [Engine::Pdftotext, Engine::Pymupdf, Engine::Pypdf
 
 /// Two of them, and who is held to these: ours reads with PDFium.
 const PAIRS: [([Engine; 2], &[Engine]); 3] = [
-    (NEUTRAL, &[Engine::Ours, Engine::OursShared, Engine::OursBoxes, Engine::Pypdfium2, Engine::Pdfminer]),
+    (NEUTRAL, &[Engine::Ours, Engine::OursShared, Engine::Pypdfium2, Engine::Pdfminer]),
     ([Engine::Pymupdf, Engine::Pypdfium2], &[Engine::Pdftotext, Engine::PdftotextLayout]),
     ([Engine::Pdftotext, Engine::Pypdfium2], &[Engine::Pymupdf]),
 ];
@@ -42,7 +42,8 @@ pub struct Quality {
     pub rows: Vec<Row>,
     /// Documents that no quality was measured on, and why.
     pub left_out: Vec<LeftOut>,
-    /// Documents that were measured in which ours recognised pages although they have text that others read, and how many.
+    /// Documents in which ours, where it may recognise pages (OCR), does so although poppler reads text on them; and on how
+    /// many pages.
     pub recognised: Vec<(String, usize)>,
 }
 
@@ -110,11 +111,10 @@ struct Truth {
 }
 
 /// The texts that are scored: whose, their ending, their title.
-const TEXTS: [(Engine, &str, &str); 9] = [
+const TEXTS: [(Engine, &str, &str); 8] = [
     (Engine::Ours, "txt", "Flotilla, text"),
     (Engine::Ours, "prose.txt", "Flotilla, prose"),
     (Engine::OursShared, "txt", "Flotilla, text, many documents a child"),
-    (Engine::OursBoxes, "txt", "Flotilla, text, recognising what it distrusts"),
     (Engine::Pdftotext, "txt", "pdftotext"),
     (Engine::PdftotextLayout, "txt", "pdftotext -layout"),
     (Engine::Pypdfium2, "txt", "pypdfium2"),
@@ -133,41 +133,52 @@ pub(super) async fn measured(documents: &[Document], runs: &[Run], places: &Plac
     let of_three = truths(&OF_THREE);
     let of_pairs = PAIRS.map(|(engines, held)| (truths(&engines), held));
     let neutral = &of_pairs[0].0;
-    // Recognition takes seconds for a page, so that only what can be scored is read again.
-    let known: Vec<usize> =
-        (0..documents.len()).filter(|index| neutral[*index].is_ok() || of_three[*index].is_ok()).collect();
-    let paths: Vec<_> = known.iter().map(|index| documents[*index].path.as_path()).collect();
-    let recognising = Run::of(Engine::OursBoxes, &paths, places).await?;
-
     let row = |(engine, ending, title): &(Engine, &str, &'static str)| {
-        let read = |index: usize| match runs.iter().find(|run| run.engine == *engine) {
-            Some(run) => run.text(index, ending),
-            None => recognising.text(known.iter().position(|known| *known == index)?, ending),
-        };
-        let read = |index| read(index).map(|text| words(&text)).unwrap_or_default();
+        let run = runs.iter().find(|run| run.engine == *engine)?;
+        let read = |index| run.text(index, ending).map(|text| words(&text)).unwrap_or_default();
         let texts: Vec<Vec<String>> = (0..documents.len()).map(read).collect();
         let others = of_pairs.iter().find(|(_, held)| held.contains(engine)).map(|(truths, _)| truths);
-        Row {
+        Some(Row {
             title,
             of_three: scores(documents, &texts, &of_three),
             neutral: scores(documents, &texts, neutral),
             others: others.map(|truths| scores(documents, &texts, truths)).unwrap_or_default(),
-        }
+        })
     };
     let left_out = neutral.iter().zip(documents).filter_map(|(truth, document)| {
         let reason = truth.as_ref().err()?.clone();
         Some(LeftOut { name: document.name.clone(), reason })
     });
-    let recognised = known.iter().enumerate().filter_map(|(at, index)| {
-        let pages: Pages = serde_json::from_str(&recognising.text(at, "json")?).ok()?;
-        let count = pages.pages.iter().filter(|page| page.origin == Origin::Ocr).count();
-        (count > 0).then(|| (documents[*index].name.clone(), count))
-    });
+    let known: Vec<usize> = (0..documents.len()).filter(|index| neutral[*index].is_ok()).collect();
     Ok(Quality {
-        rows: TEXTS.iter().map(row).collect(),
+        rows: TEXTS.iter().filter_map(row).collect(),
         left_out: left_out.collect(),
-        recognised: recognised.collect(),
+        recognised: recognised(&known, documents, runs, places).await?,
     })
+}
+
+/// The documents among `known` in which ours recognises pages that poppler reads text on.
+async fn recognised(
+    known: &[usize],
+    documents: &[Document],
+    runs: &[Run],
+    places: &Places,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    let paths: Vec<_> = known.iter().map(|index| documents[*index].path.as_path()).collect();
+    let ours = Run::of(Engine::OursBoxes, &paths, places).await?;
+    let mut recognised = Vec::new();
+    for (at, index) in known.iter().enumerate() {
+        let Some(json) = ours.text(at, "json") else { continue };
+        let pages: Pages = serde_json::from_str(&json)?;
+        let poppler = runs.iter().find(|run| run.engine == Engine::Pdftotext);
+        let text = poppler.and_then(|run| run.text(*index, "txt")).unwrap_or_default();
+        let pairs = pages.pages.iter().zip(text.split(Pages::PAGE_END));
+        let count = pairs.filter(|(page, text)| page.origin == Origin::Ocr && words(text).len() >= LEAST_WORDS).count();
+        if count > 0 {
+            recognised.push((documents[*index].name.clone(), count));
+        }
+    }
+    Ok(recognised)
 }
 
 /// What these engines say about a document; why there is no saying, otherwise.

@@ -72,11 +72,10 @@ fn write_quality(text: &mut String, quality: &Quality) -> Result {
         }
         writeln!(text)?;
     }
-    if !quality.recognised.is_empty() {
-        let pages: usize = quality.recognised.iter().map(|(_, pages)| pages).sum();
-        let names: Vec<String> = quality.recognised.iter().map(|(name, pages)| format!("{name} ({pages})")).collect();
-        writeln!(text, "Pages of these documents that ours recognised (OCR), {pages}: {}\n", names.join(", "))?;
-    }
+    let pages: usize = quality.recognised.iter().map(|(_, pages)| pages).sum();
+    let names: Vec<String> = quality.recognised.iter().map(|(name, pages)| format!("{name} ({pages})")).collect();
+    let list = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    writeln!(text, "Pages that poppler reads and ours would recognise (OCR) instead: {pages}{list}\n")?;
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for left_out in &quality.left_out {
         match reasons.iter_mut().find(|(reason, _)| *reason == left_out.reason) {
