@@ -69,10 +69,13 @@ pub(super) async fn measured(
     let pages: u32 = read_by_all.iter().map(|index| pages_of(*index)).sum();
 
     let mut all = Vec::new();
-    for _ in 0..rounds.max(1) {
+    for number in 0..rounds.max(1) {
         let mut round = Vec::new();
-        for run in first {
-            round.push(Run::of(run.engine, &paths, places).await?);
+        for engine in first.iter().map(|run| run.engine) {
+            // It takes longer than all others together, and is far from any of them.
+            if engine != Engine::Pdfminer || number == 0 {
+                round.push(Run::of(engine, &paths, places).await?);
+            }
         }
         all.push(round);
     }
@@ -96,10 +99,12 @@ pub(super) async fn measured(
 }
 
 fn cost(engine: Engine, pages: u32, rounds: &[Vec<Run>]) -> Cost {
-    let seconds = |round: &[Run], of: Engine| round.iter().find(|run| run.engine == of).map_or(0.0, Run::cpu_s);
+    let seconds = |round: &[Run], of: Engine| round.iter().find(|run| run.engine == of).map(Run::cpu_s);
     let peaks = || rounds.iter().flatten().filter(|run| run.engine == engine).map(Run::peak_kib);
-    let cpu_s = median(rounds.iter().map(|round| seconds(round, engine)).collect());
-    let ratios = rounds.iter().map(|round| seconds(round, ANCHOR) / seconds(round, engine).max(f64::MIN_POSITIVE));
+    let cpu_s = median(rounds.iter().filter_map(|round| seconds(round, engine)).collect());
+    let ratios = rounds
+        .iter()
+        .filter_map(|round| Some(seconds(round, ANCHOR)? / seconds(round, engine)?.max(f64::MIN_POSITIVE)));
     Cost {
         engine,
         cpu_s,
