@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
@@ -14,9 +15,14 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Of this process.
+    /// Of this process; its memory since it became this program.
     pub(super) fn own() -> anyhow::Result<Self> {
-        Self::of(UsageWho::RUSAGE_SELF)
+        // The kernel's account goes on with that of the process that this one was forked from.
+        let status = std::fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak_kib = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok());
+        let peak_kib = peak_kib.context("/proc/self/status has no VmHWM")?;
+        Ok(Self { peak_kib, ..Self::of(UsageWho::RUSAGE_SELF)? })
     }
 
     /// Of the children of this process that have ended and were waited for, with theirs.
