@@ -21,7 +21,7 @@ REQUEST ?= $(if $(DOC),,examples/invoice.request.json)
 
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: fuzz fuzz-readers help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness clean-state
+.PHONY: fuzz fuzz-readers help setup needs build run up down test fmt format lint doc deny advisories deploy-check api-check tests test-hatchet test-temporal accuracy bench bench-fleet bench-admission bench-api bench-backends bench-fairness bench-text clean-state
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -188,6 +188,15 @@ bench-fairness: setup ## Measure who waits how long behind one tenant with ten t
 	$(call say,Measuring fairness)
 	@cargo build --release --package benches --bin fairness
 	@benches/fleet/with-servers.sh $(TARGET_DIR)/release/fairness $(ARGS)
+
+bench-text: needs ## Measure text extraction beside poppler, PDFium, MuPDF and tesseract (FLOTILLA_SAMPLES=folder)
+	$(call say,Obtaining the peers and the documents)
+	@benches/text/peers/install.sh $(TARGET_DIR)/peers/text
+	@$(TARGET_DIR)/peers/text/bin/python benches/text/corpus.py $(TARGET_DIR)/corpus/text
+	@cargo build --release --package benches --bin text
+	$(call say,Measuring text extraction: some fifteen minutes)
+	@$(TARGET_DIR)/release/text --corpus $(TARGET_DIR)/corpus/text --peers $(TARGET_DIR)/peers/text \
+		--work $(TARGET_DIR)/bench-text --out $(TARGET_DIR)/bench-text.json $(ARGS)
 
 clean-state: down ## Forget all runs and documents of the embedded system
 	$(call say,Removing .flotilla)

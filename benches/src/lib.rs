@@ -6,3 +6,4 @@ pub mod api;
 pub mod backends;
 pub mod fairness;
 pub mod fleet;
+pub mod text;
