@@ -96,7 +96,7 @@ Examples:
 
 Exit codes: 0 succeeded · 1 failed · 2 bad usage or bad request · 130 interrupted")]
 pub(crate) struct Run {
-    /// The document: PDF, plain text or Markdown.
+    /// The document: PDF, Office, e-mail, HTML, a picture, text (docs/formats.md).
     #[arg(value_name = "DOC")]
     pub(crate) document: PathBuf,
     /// The questions, as a JSON extraction request (docs/request.md). Without it: a default set for the kind of

@@ -39,7 +39,7 @@ Examples:
 
 {}", remote::EXIT_CODES))]
 pub(crate) struct Submit {
-    /// The documents: PDF, plain text or Markdown. Each becomes a run.
+    /// The documents: PDF, Office, e-mail, HTML, pictures, text. Each becomes a run.
     #[arg(value_name = "DOC", required = true)]
     documents: Vec<PathBuf>,
     /// The questions, as a JSON extraction request (docs/request.md). Without it: a default set for the kind of

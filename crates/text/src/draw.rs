@@ -37,13 +37,11 @@ pub fn svg(page: &Page, picture: Option<&Picture>) -> String {
         }
         None => words(page).for_each(|word| svg.push_str(&written(word))),
     }
-    for cell in page.tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.cells) {
-        svg.push_str(&frame(cell.bbox, CELL, "0.8", ""));
-    }
     for word in words(page) {
         let confidence = word.confidence.map(|sure| format!(" ({:.0} %)", sure * 100.0)).unwrap_or_default();
-        svg.push_str(&frame(word.bbox, colour(word), "0.4", &format!("{}{confidence}", escaped(&word.text))));
+        svg.push_str(&frame(word.bbox, colour(word), &format!("{}{confidence}", escaped(&word.text))));
     }
+    cells(page).for_each(|cell| svg.push_str(&outer(cell)));
     svg.push_str("</svg>\n");
     svg
 }
@@ -51,13 +49,32 @@ pub fn svg(page: &Page, picture: Option<&Picture>) -> String {
 /// The picture as PNG, with frames around the words and cells of the page.
 #[must_use]
 pub fn png(page: &Page, mut picture: Picture) -> Vec<u8> {
-    for cell in page.tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.cells) {
-        outline(&mut picture, cell.bbox, CELL);
-    }
     for word in words(page) {
         outline(&mut picture, word.bbox, colour(word));
     }
+    cells(page).for_each(|cell| outline(&mut picture, cell, CELL));
     encoded(&picture).unwrap_or_default()
+}
+
+/// The boxes of cells, a little larger: without rules they are those of their words, whose frames would hide them.
+fn cells(page: &Page) -> impl Iterator<Item = BBox> {
+    const LARGER: f32 = 2.0;
+    let cells = page.tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.cells);
+    cells.map(|cell| {
+        let BBox { x0, y0, x1, y1 } = cell.bbox;
+        BBox::new(x0 - LARGER, y0 - LARGER, x1 + LARGER, y1 + LARGER)
+    })
+}
+
+/// The frame of a cell. It lets the pointer through to the words within.
+fn outer(bbox: BBox) -> String {
+    let [x, y, ..]: [f32; 4] = bbox.into();
+    format!(
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"none\" stroke=\"{CELL}\" stroke-width=\"0.8\" \
+         pointer-events=\"none\"/>\n",
+        bbox.width(),
+        bbox.height()
+    )
 }
 
 fn words(page: &Page) -> impl Iterator<Item = &Word> {
@@ -72,11 +89,11 @@ fn colour(word: &Word) -> &'static str {
     }
 }
 
-fn frame(bbox: BBox, colour: &str, width: &str, title: &str) -> String {
+fn frame(bbox: BBox, colour: &str, title: &str) -> String {
     let [x, y, ..]: [f32; 4] = bbox.into();
     format!(
         "<rect x=\"{x}\" y=\"{y}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"{colour}\" fill-opacity=\"0.06\" \
-         stroke=\"{colour}\" stroke-width=\"{width}\"><title>{title}</title></rect>\n",
+         stroke=\"{colour}\" stroke-width=\"0.4\"><title>{title}</title></rect>\n",
         bbox.width(),
         bbox.height()
     )

@@ -101,7 +101,11 @@ impl Extractor {
     ///
     /// # Errors
     /// As for [`Extractor::extract`].
-    pub async fn extract_telling(&self, source: &Source, tell: impl Fn(u32, u32) + Send + Sync) -> Result<Extracted, Error> {
+    pub async fn extract_telling(
+        &self,
+        source: &Source,
+        tell: impl Fn(u32, u32) + Send + Sync,
+    ) -> Result<Extracted, Error> {
         let mut opened = self.open(source).await?;
         let request = self.request(source, &opened, Deed::Read { wanted: source.pages.clone(), from: 1 });
         let permit = self.children.acquire().await;

@@ -48,7 +48,7 @@ pub(super) struct SubmitQuery {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form, which is read field by field")]
 pub(super) struct RunForm {
-    /// The document: PDF, plain text or Markdown.
+    /// The document: PDF, Office, e-mail, HTML, a picture, text.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// The questions, as JSON. Without them, the usual ones for the kind of document are asked.

@@ -58,7 +58,9 @@ async fn a_job_that_takes_longer_than_its_worker_allows_is_tried_again() {
 async fn a_child_reads_as_many_documents_as_it_may() {
     let fleet = Fleet::without_processes().await;
     let mut processes = fleet.start_all(&["dispatcher", "worker-callbacks", "worker-logging"]).await;
-    let flags = ["--concurrency", "1", "--max-tasks-per-child", "3", "--max-memory-per-child", "1GiB"];
+    // Nothing is kept, so that the same document is read every time.
+    let flags =
+        ["--concurrency", "1", "--max-tasks-per-child", "3", "--max-memory-per-child", "1GiB", "--text-cache", "false"];
     let reader = fleet.start("worker-file-processing", &flags.map(str::to_owned)).await;
 
     let document = Document::one_question(fleet.folder());

@@ -99,7 +99,8 @@ impl Visit {
     pub(crate) async fn look(&mut self) -> Result<Option<Reading>, Error> {
         let content = "0123456789abcdef".repeat(4);
         let original = Fetched(&self.source, &self.fetched);
-        let order = Order { original: &original, content: &content, state: &self.state, tell: &|_, _| {}, shelf: &self.shelf };
+        let order =
+            Order { original: &original, content: &content, state: &self.state, tell: &|_, _| {}, shelf: &self.shelf };
         match self.reader.read(&order).await? {
             Step::Done(reading) => Ok(Some(reading)),
             Step::Wait { after, state, note } => {
