@@ -40,7 +40,7 @@ pub(crate) struct Capacity {
     #[arg(long, value_name = "N", env = "FLOTILLA_MAX_TASKS_PER_CHILD", default_value_t = text::Config::DOCUMENTS_PER_CHILD,
           value_parser = clap::value_parser!(u32).range(1..))]
     max_tasks_per_child: u32,
-    /// Most memory of a child process that reads a document, such as 512MiB or 1GiB; a bare number counts MiB. At least 64MiB.
+    /// Most memory of a child process that reads a document, tesseract among them, such as 512MiB or 1GiB; a bare number counts MiB. At least 64MiB.
     #[arg(long, value_name = "SIZE", env = "FLOTILLA_MAX_MEMORY_PER_CHILD", default_value_t = Size::mib(1536))]
     max_memory_per_child: Size,
     /// Memory for artifacts that this worker has stored or fetched, so that the next stage of a run finds them here. 0: keep
@@ -86,7 +86,9 @@ impl Capacity {
     pub(crate) fn text(&self, discovered: text::Config) -> text::Config {
         let limits = text::Limits { memory_bytes: self.max_memory_per_child.bytes(), ..discovered.limits };
         let (children, documents_per_child) = (self.concurrency(), self.max_tasks_per_child);
-        text::Config { children, documents_per_child, limits, ..discovered }
+        // A slot has a child or a tesseract at a time, so one size is what a slot takes.
+        let ocr = text::Ocr { memory_bytes: self.max_memory_per_child.bytes(), ..discovered.ocr };
+        text::Config { children, documents_per_child, limits, ocr, ..discovered }
     }
 
     /// The object store, with what this worker remembers of it.

@@ -100,6 +100,22 @@ app.kubernetes.io/component: {{ .component }}
   value: {{ .Values.ledger.connections | quote }}
 {{- end -}}
 
+{{/* How scanned pages are read. */}}
+{{- define "flotilla.ocrEnvironment" -}}
+{{- with .Values.ocr -}}
+- name: FLOTILLA_OCR
+  value: {{ .when | quote }}
+{{- with .languages }}
+- name: FLOTILLA_OCR_LANGUAGES
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: FLOTILLA_OCR_DPI
+  value: {{ .dpi | quote }}
+- name: FLOTILLA_OCR_TIMEOUT
+  value: {{ .timeoutSeconds | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* Variables of those that work on jobs. */}}
 {{- define "flotilla.modelEnvironment" -}}
 {{- with .Values.model }}
