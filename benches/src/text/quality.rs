@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::document::{Document as Pages, Origin};
+use protocol::document::{Document as Pages, Page};
 use serde::Serialize;
 
 use super::corpus::Document;
@@ -157,6 +157,11 @@ pub(super) async fn measured(documents: &[Document], runs: &[Run], places: &Plac
     })
 }
 
+/// Whether tesseract read it. A text layer that somebody else's recognition left in the file knows no confidences.
+fn was_recognised(page: &Page) -> bool {
+    page.lines.iter().flat_map(|line| &line.words).any(|word| word.confidence.is_some())
+}
+
 /// The documents among `known` in which ours recognises pages that poppler reads text on.
 async fn recognised(
     known: &[usize],
@@ -173,7 +178,7 @@ async fn recognised(
         let poppler = runs.iter().find(|run| run.engine == Engine::Pdftotext);
         let text = poppler.and_then(|run| run.text(*index, "txt")).unwrap_or_default();
         let pairs = pages.pages.iter().zip(text.split(Pages::PAGE_END));
-        let count = pairs.filter(|(page, text)| page.origin == Origin::Ocr && words(text).len() >= LEAST_WORDS).count();
+        let count = pairs.filter(|(page, text)| was_recognised(page) && words(text).len() >= LEAST_WORDS).count();
         if count > 0 {
             recognised.push((documents[*index].name.clone(), count));
         }
