@@ -57,8 +57,8 @@ impl Resolving {
 #[derive(Clone, Debug, Args)]
 pub struct Ocr {
     /// When pictures of pages are read by tesseract: auto where a page has no text that can be trusted, always, never.
-    #[arg(long, value_name = "WHEN", env = "FLOTILLA_OCR", default_value = "auto", value_parser = ["auto", "always", "never"])]
-    pub ocr: String,
+    #[arg(long, value_name = "WHEN", env = "FLOTILLA_OCR", default_value = "auto")]
+    pub ocr: text::OcrMode,
     /// Languages of scanned pages as tesseract calls them, such as eng,deu or script/Cyrillic. Without it English and its
     /// like are tried first, and where that goes badly what the script of the page takes.
     #[arg(long, value_name = "LANG,…", env = "FLOTILLA_OCR_LANGUAGES", value_delimiter = ',')]
@@ -81,7 +81,7 @@ impl Ocr {
     #[must_use]
     pub fn config(&self) -> text::Ocr {
         text::Ocr {
-            mode: self.ocr.parse().unwrap_or_default(),
+            mode: self.ocr,
             program: self.tesseract.clone(),
             languages: self
                 .ocr_languages

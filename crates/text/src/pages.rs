@@ -126,6 +126,9 @@ impl<'a> Pages<'a> {
         if !self.wants(page.number) {
             return Ok(());
         }
+        if !has_size(&page) {
+            return self.fail(page, &Error::corrupt("the page has no size"));
+        }
         page.number = number;
         self.words += page.lines.iter().map(|line| line.words.len()).sum::<usize>();
         self.bytes += page.lines.iter().map(weight).sum::<usize>() + weight_of_views(&page);
@@ -143,6 +146,9 @@ impl<'a> Pages<'a> {
     pub(crate) fn fail(&mut self, mut page: Page, error: &Error) -> Result<(), Error> {
         page.number = self.numbered(page.number);
         self.note(page.number)?;
+        if !has_size(&page) {
+            page = Page { number: page.number, ..Page::default() };
+        }
         let failure = PageFailure { page: page.number, code: error.code().to_owned(), message: error.to_string() };
         (self.hear)(Said::Failed { page: Box::new(page), failure })
     }
@@ -168,6 +174,11 @@ fn weight_of_views(page: &Page) -> usize {
     let blocks = page.blocks.iter().map(|block| BLOCK_OVERHEAD + block.spans.len() * SPAN_SIZE).sum::<usize>();
     let cells = page.tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.cells);
     blocks + cells.map(|cell| CELL_OVERHEAD + cell.text.len()).sum::<usize>()
+}
+
+/// Whether its size is a number. JSON has no infinity: a page as large as that could not be told of.
+const fn has_size(page: &Page) -> bool {
+    page.width.is_finite() && page.height.is_finite()
 }
 
 /// About how many bytes a line takes in the answer.

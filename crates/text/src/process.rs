@@ -160,9 +160,14 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// What it said, line by line; ends where it said something else.
-    pub(crate) fn said(&self) -> impl Iterator<Item = Said> {
-        lines(&self.answer).map_while(|line| serde_json::from_slice(line).ok())
+    /// What it said, line by line.
+    pub(crate) fn said(&self) -> impl Iterator<Item = Result<Said, Error>> {
+        lines(&self.answer).map(|line| {
+            serde_json::from_slice(line).map_err(|error| {
+                // A line that nobody understands may have been a page: it must not be missing in silence.
+                Error::Crashed { how: format!("an unreadable answer: {error}"), page: None, said: None }
+            })
+        })
     }
 
     /// The page it was reading.

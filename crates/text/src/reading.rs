@@ -3,6 +3,7 @@
 //! What a page does to a child costs that page: another child goes on behind it. And what came before can neither fail a
 //! page nor excuse it: a page counts as failed when a child fails on it that has read nothing else.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use metrics::gauge;
@@ -55,6 +56,16 @@ impl Reading {
             Said::Confined(Confined { files, calls }) => {
                 gauge!(CONFINED, "from" => "files").set(f64::from(u8::from(files)));
                 gauge!(CONFINED, "from" => "calls").set(f64::from(u8::from(calls)));
+                if !(files && calls) {
+                    static SAID: Once = Once::new();
+                    SAID.call_once(|| {
+                        tracing::warn!(
+                            files,
+                            calls,
+                            "the kernel does not confine the children that read documents: Landlock closes files, seccomp refuses calls"
+                        );
+                    });
+                }
             }
             Said::Begin(_) | Said::End(_) => {}
         }
@@ -86,7 +97,8 @@ pub(crate) async fn read(pool: &Pool, mut request: Request, file: &mut File) -> 
         let mut heard = Heard::default();
         let wall = until.saturating_duration_since(Instant::now());
         let outcome = pool.ask(&request, file, wall, &mut heard, used).await;
-        reading = taken(reading, heard).await?;
+        // A child that failed is judged by that, whatever else it said.
+        reading = taken(reading, heard, outcome.is_ok()).await?;
         let (error, was_used) = match outcome {
             Ok((End::Read(summary), _)) => {
                 reading.summary.reader = summary.reader;
@@ -132,12 +144,18 @@ fn is_wall(error: &Error) -> bool {
 }
 
 /// A long answer takes long enough to matter to everything else on this thread.
-async fn taken(mut reading: Reading, heard: Heard) -> Result<Reading, Error> {
+async fn taken(mut reading: Reading, heard: Heard, all: bool) -> Result<Reading, Error> {
     let taken = spawn_blocking(move || {
-        heard.said().for_each(|said| reading.hear(said));
-        reading
+        for said in heard.said() {
+            match said {
+                Ok(said) => reading.hear(said),
+                Err(error) if all => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(reading)
     });
-    taken.await.map_err(|error| Error::io("reading the extractor's answer", &error.into()))
+    taken.await.unwrap_or_else(|error| Err(Error::io("reading the extractor's answer", &error.into())))
 }
 
 /// The pages that were read while there was time; the others have failed.

@@ -46,6 +46,19 @@ async fn the_largest_answer_of_a_child_is_taken_within_its_memory() {
     assert!(peak() < MOST, "{} MiB", peak() / MIB);
 }
 
+#[tokio::test]
+async fn a_page_that_nobody_understands_is_not_missing_in_silence() {
+    let end = r#"{"End":{"Ok":{"Read":{"reader":"","media_type":"","warnings":[]}}}}"#;
+    let page = r#"{"Page":{"page":{"number":1,"width":null,"height":1,"lines":[]},"scan":null}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("answer");
+    std::fs::write(&path, format!("{page}\n{end}\n")).unwrap();
+    let child = ChildCommand { program: "/bin/cat".into(), arguments: vec![path.to_str().unwrap().to_owned()] };
+    let extractor = Extractor::new(Config { child, ..Config::discover().unwrap() });
+    let error = extractor.extract(&file(folder.path(), "any")).await.unwrap_err();
+    assert_eq!(error.code(), "extractor_crashed");
+}
+
 fn file(folder: &Path, text: &str) -> Source {
     let path = folder.join("a.txt");
     std::fs::write(&path, text).unwrap();

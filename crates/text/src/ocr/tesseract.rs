@@ -134,7 +134,9 @@ fn tail(said: &str) -> &str {
     said.get(said.ceil_char_boundary(start)..).unwrap_or_default()
 }
 
-/// Reads to the end, or to one byte beyond the limit. What is beyond a limit of complaints is not waited for.
+/// Reads to the end and keeps no more than one byte beyond the limit. The rest is read, too: whoever writes it would wait
+/// for that, up to its wall limit.
 async fn up_to(most: u64, pipe: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>) -> std::io::Result<()> {
-    pipe.take(most + 1).read_to_end(into).await.map(drop)
+    (&mut *pipe).take(most + 1).read_to_end(into).await?;
+    tokio::io::copy(pipe, &mut tokio::io::sink()).await.map(drop)
 }

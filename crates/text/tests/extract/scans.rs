@@ -159,3 +159,17 @@ async fn recognising_can_be_turned_off_and_asked_for_everywhere() {
     let read = read_with(always, "a.txt", b"no picture of this").await.unwrap();
     assert_eq!(lines(&read.document), ["no picture of this"]);
 }
+
+#[tokio::test]
+async fn a_tesseract_that_complains_without_end_is_listened_to() {
+    use std::os::unix::fs::PermissionsExt;
+    // More complaints than a pipe holds: whoever is not listened to would wait for ever.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tesseract");
+    let script = "#!/bin/sh\ncat >/dev/null\nhead -c 300000 /dev/zero >&2\necho 'List (1):'\necho eng\n";
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = with_ocr(Ocr { program: Some(path), wall: Duration::from_secs(20), ..Ocr::default() });
+    let read = read_with(config, "scan.pdf", &scanned(&[&drawn(0).await])).await.unwrap();
+    assert_eq!(read.warnings, ["page 1: nothing could be recognised on the picture (OCR)"]);
+}
